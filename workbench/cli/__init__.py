@@ -1,0 +1,50 @@
+"""The `workbench` command. Each noun is a module of its own, loaded only when it is used."""
+
+import importlib
+
+import click
+
+from workbench import __version__
+from workbench.cli.shell import run
+
+# noun: (module, one line of help). The help stands here so that `workbench --help` loads no noun.
+COMMANDS = {
+    "init": ("workbench.cli.init", "ホームを作成 / Create a workbench home"),
+}
+
+
+class Nouns(click.Group):
+    """A click group whose members are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def workbench() -> None:
+    """
+    こどもデータ連携の分析環境 / The workbench for the analysis of linked children's data.
+
+    WORKBENCH_HOME names the home, WORKBENCH_LANG the language (ja, en).
+
+    \b
+    Exit codes: 0 done, 1 a bug of ours, 2 usage, 10 refused by a rule, 11 untrusted,
+    12 unusable input, 13 not found, 14 a protection cannot be provided here.
+    """
+
+
+def main() -> None:
+    """Run the command and leave with the exit code of the table."""
+    run(workbench)

@@ -1,0 +1,23 @@
+"""`workbench init`: create a home."""
+
+from pathlib import Path
+
+import click
+
+from workbench.cli.shell import home_path
+from workbench.home import Home
+
+
+@click.command()
+@click.option("--home", "path", type=click.Path(path_type=Path), default=None, help="場所 / where")
+@click.option(
+    "--demonstration",
+    type=int,
+    default=None,
+    metavar="SEED",
+    help="実演用（本番では使えません） / a demonstration",
+)
+def init(path: Path | None, demonstration: int | None) -> None:
+    """ホームを作成 / Create a workbench home."""
+    home = Home.create(path or home_path(), seed=demonstration)
+    click.echo(f"{home.path} ({home.identity})")

@@ -1,0 +1,169 @@
+"""
+The workbench home: one directory that holds everything, and the randomness that belongs to it.
+
+A real home draws noise, keys and permutations from the operating system. A home created as a
+demonstration draws them from its seed, so that a demonstration repeats to the byte; it says so in its
+identity, which every bundle carries, and no other home accepts such a bundle.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import NotFound, Refused, Unusable
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+SCHEMA = "workbench-home/1"
+MARKER = "home.json"
+FOLDERS = ("raw", "catalogue", "registry", "workspaces", "audit", "keys", "staging")
+
+
+@dataclass(frozen=True)
+class Home:
+    """An existing home. `identity` names it in what it signs; `seed` is None unless a demonstration."""
+
+    path: Path
+    identity: str
+    seed: int | None
+
+    @classmethod
+    def create(cls, path: Path, *, seed: int | None = None) -> "Home":
+        """Make a home at `path`; with a seed, a demonstration. Refused where a home stands already."""
+        if (path / MARKER).exists():
+            raise Refused(
+                ja=f"{path} には既にワークベンチのホームがあります。別の場所を指定してください。",
+                en=f"A workbench home already stands at {path}; name another place.",
+            )
+        for folder in FOLDERS:
+            (path / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        identity = secrets.token_hex(16) if seed is None else f"demonstration-{seed}"
+        marker = {"schema": SCHEMA, "identity": identity, "seed": seed}
+        # The marker comes last: a folder without it is not a home, whatever a kill left behind.
+        write_atomically(path / MARKER, (json.dumps(marker, indent=2) + "\n").encode())
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "Home":
+        """Open the home at `path`. Raises NotFound without one, Unusable when its marker is damaged."""
+        try:
+            marker = json.loads((path / MARKER).read_bytes())
+            if marker["schema"] != SCHEMA:
+                raise ValueError
+            return cls(path=path.resolve(), identity=str(marker["identity"]), seed=marker["seed"])
+        except FileNotFoundError:
+            raise NotFound(
+                ja=f"{path} にワークベンチのホームがありません。workbench init で作成してください。",
+                en=f"There is no workbench home at {path}; create one with 'workbench init'.",
+            ) from None
+        except (ValueError, KeyError, TypeError):
+            raise Unusable(
+                ja=f"{path} の {MARKER} が壊れています。バックアップから戻してください。",
+                en=f"{MARKER} at {path} is damaged; restore it from a backup.",
+            ) from None
+
+    @property
+    def is_demonstration(self) -> bool:
+        return self.seed is not None
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "raw"
+
+    @property
+    def catalogue(self) -> Path:
+        return self.path / "catalogue"
+
+    @property
+    def registry(self) -> Path:
+        return self.path / "registry"
+
+    @property
+    def workspaces(self) -> Path:
+        return self.path / "workspaces"
+
+    @property
+    def audit(self) -> Path:
+        return self.path / "audit"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def staging(self) -> Path:
+        """What is being prepared; a request's files live here until they are decided."""
+        return self.path / "staging"
+
+    @property
+    def state_url(self) -> str:
+        """SQLAlchemy address of the state: WORKBENCH_STATE_URL, else SQLite in the home."""
+        return os.environ.get("WORKBENCH_STATE_URL") or f"sqlite:///{self.path / 'state.db'}"
+
+    def entropy(self, purpose: str, *, size: int = 32) -> bytes:
+        """
+        Random bytes from the operating system; in a demonstration, a function of seed and purpose.
+
+        Two draws in a demonstration need two purposes: the same purpose gives the same bytes.
+        """
+        if self.seed is None:
+            return secrets.token_bytes(size)
+        return hashlib.shake_256(f"{self.identity}\0{purpose}".encode()).digest(size)
+
+    def generator(self, purpose: str) -> "Generator":
+        """A numpy generator seeded with 256 bits of `entropy(purpose)`."""
+        import numpy
+
+        return numpy.random.default_rng(int.from_bytes(self.entropy(purpose), "big"))
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Write aside, flush to disk, rename: a reader sees the old file or the whole new one."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside")
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def publish_folder(aside: Path, final: Path) -> None:
+    """Make the finished folder `aside` appear at `final` in one step, its content on disk first."""
+    for file in sorted(aside.rglob("*")):
+        if file.is_file():
+            with open(file, "rb") as handle:
+                os.fsync(handle.fileno())
+        else:
+            sync_folder(file)
+    sync_folder(aside)
+    os.rename(aside, final)
+    sync_folder(final.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's list of names to disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a kill left half-written: entries whose names end in `.aside`."""
+    for leftover in folder.glob(".*.aside"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
