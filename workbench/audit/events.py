@@ -1,0 +1,98 @@
+"""
+Every kind of event the workbench records, and what each must say.
+
+Details are names, digests, counts and costs; never a value of source data.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+
+class Event(StrEnum):
+    HOME_CREATED = "home.created"
+    PERSON_ADDED = "person.added"
+    KEY_CREATED = "key.created"
+    TRUST_EXPORTED = "trust.exported"
+    PROJECT_STORED = "project.stored"
+    POLICY_OVERRIDDEN = "policy.overridden"
+    REGISTER_STORED = "register.stored"
+    EXTRACT_IMPORTED = "extract.imported"
+    EXTRACT_REFUSED = "extract.refused"
+    TABLES_LINKED = "tables.linked"
+    REQUEST_SUBMITTED = "request.submitted"
+    REQUEST_CHECKED = "request.checked"
+    REQUEST_REFUSED = "request.refused"
+    REQUEST_VOTED = "request.voted"
+    REQUEST_ADMITTED = "request.admitted"
+    REQUEST_REJECTED = "request.rejected"
+    REQUEST_RETURNED = "request.returned"
+    REQUEST_WITHDRAWN = "request.withdrawn"
+    BUNDLE_SIGNED = "bundle.signed"
+    BUNDLE_ADMITTED = "bundle.admitted"
+    BUNDLE_REVOKED = "bundle.revoked"
+    GATEWAY_OPENED = "gateway.opened"
+    GATEWAY_CLOSED = "gateway.closed"
+    KERNEL_STARTED = "kernel.started"
+    KERNEL_STOPPED = "kernel.stopped"
+    KERNEL_REFUSED = "kernel.refused"
+    CELL_EXECUTED = "cell.executed"
+    DATASET_OPENED = "dataset.opened"
+    BUDGET_GRANTED = "budget.granted"
+    QUESTION_RESERVED = "question.reserved"
+    QUESTION_SETTLED = "question.settled"
+    QUESTION_KEPT = "question.kept"
+    CANDIDATE_SUBMITTED = "candidate.submitted"
+    BATCH_SCORED = "batch.scored"
+    BATCH_REFUSED = "batch.refused"
+    NOTEBOOK_EXPORTED = "notebook.exported"
+
+
+def keys(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+# What the details of an event must hold; they may hold more.
+SCHEMA: dict[Event, frozenset[str]] = {
+    Event.HOME_CREATED: keys("identity demonstration"),
+    Event.PERSON_ADDED: keys("person role section"),
+    Event.KEY_CREATED: keys("owner public"),
+    Event.TRUST_EXPORTED: keys("owners sha256"),
+    Event.PROJECT_STORED: keys("project digest"),
+    Event.POLICY_OVERRIDDEN: keys("profile policy overrides"),
+    Event.REGISTER_STORED: keys("digest tables items"),
+    Event.EXTRACT_IMPORTED: keys("table rows columns sha256"),
+    Event.EXTRACT_REFUSED: keys("table rule"),
+    Event.TABLES_LINKED: keys("table rows persons"),
+    Event.REQUEST_SUBMITTED: keys("request kind name version"),
+    Event.REQUEST_CHECKED: keys("request report policy verdict"),
+    Event.REQUEST_REFUSED: keys("request report checks"),
+    Event.REQUEST_VOTED: keys("request person vote report"),
+    Event.REQUEST_ADMITTED: keys("request manifest report votes"),
+    Event.REQUEST_REJECTED: keys("request report"),
+    Event.REQUEST_RETURNED: keys("request report"),
+    Event.REQUEST_WITHDRAWN: keys("request"),
+    Event.BUNDLE_SIGNED: keys("request manifest owners"),
+    Event.BUNDLE_ADMITTED: keys("request manifest name version"),
+    Event.BUNDLE_REVOKED: keys("manifest reason sequence"),
+    Event.GATEWAY_OPENED: keys("session analyst project"),
+    Event.GATEWAY_CLOSED: keys("session"),
+    Event.KERNEL_STARTED: keys("session"),
+    Event.KERNEL_STOPPED: keys("session"),
+    Event.KERNEL_REFUSED: keys("session protection"),
+    Event.CELL_EXECUTED: keys("session cell"),
+    Event.DATASET_OPENED: keys("session manifest"),
+    Event.BUDGET_GRANTED: keys("dataset micro"),
+    Event.QUESTION_RESERVED: keys("question dataset micro"),
+    Event.QUESTION_SETTLED: keys("question micro"),
+    Event.QUESTION_KEPT: keys("question micro"),
+    Event.CANDIDATE_SUBMITTED: keys("session name version notebook"),
+    Event.BATCH_SCORED: keys("model purpose input output rows flagged"),
+    Event.BATCH_REFUSED: keys("model rule"),
+    Event.NOTEBOOK_EXPORTED: keys("notebook sha256"),
+}
+
+
+def missing_details(event: Event, details: Mapping[str, Any]) -> list[str]:
+    """The keys that `details` ought to have and does not."""
+    return sorted(SCHEMA[event] - details.keys())

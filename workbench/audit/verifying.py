@@ -1,0 +1,91 @@
+"""
+What was done to a log: the first record that does not hold, and the kind of tampering.
+
+Each authentic line carries its number and the digest of the line before it. The first line that is not
+what the chain expects is classified by what comes after it.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+from workbench.audit.head import Head
+from workbench.audit.record import GENESIS, digest, unseal
+from workbench.errors import Untrusted
+
+Record = dict[str, Any]
+
+
+class Tampering(StrEnum):
+    ALTERED = "altered"
+    DELETED = "deleted"
+    INSERTED = "inserted"
+    REORDERED = "reordered"
+    TAIL_CUT = "tail cut"
+    HEAD_LOST = "head lost"
+
+
+WHAT = {
+    Tampering.ALTERED: ("記録 {n} が書き換えられています", "record {n} was altered"),
+    Tampering.DELETED: ("記録 {n} が削除されています", "record {n} was deleted"),
+    Tampering.INSERTED: (
+        "記録 {n} の位置に、別の記録が挿入されています",
+        "a record was inserted where record {n} belongs",
+    ),
+    Tampering.REORDERED: (
+        "記録 {n} の位置から順序が入れ替えられています",
+        "the records were reordered from record {n} on",
+    ),
+    Tampering.TAIL_CUT: (
+        "記録 {n} 以降の末尾が切り取られています",
+        "the tail was cut: records from {n} on are gone",
+    ),
+    Tampering.HEAD_LOST: (
+        "末尾を示すファイル（head.json）が失われたか書き換えられています（記録 {n} まで）",
+        "the head (head.json) is lost or altered, at record {n}",
+    ),
+}
+
+
+def tampered(kind: Tampering, record: int) -> Untrusted:
+    """The refusal for one kind of tampering at one record."""
+    ja, en = (text.format(n=record) for text in WHAT[kind])
+    return Untrusted(
+        ja=f"監査ログは信頼できません：{ja}。フォルダをそのまま保全し、監査責任者に連絡してください。",
+        en=f"The audit log cannot be trusted: {en}. Keep the folder as it is and tell the audit officer.",
+    )
+
+
+def older_than_known(records: int, known: int) -> Untrusted:
+    """The log has fewer records than are known from elsewhere."""
+    return Untrusted(
+        ja=f"監査ログの記録は {records} 件ですが、{known} 件あったことが分かっています。末尾が切り取られたか、古い状態に戻されています。監査責任者に連絡してください。",
+        en=f"The audit log has {records} records, but {known} are known to have existed: its tail was cut or it was put back to an earlier moment. Tell the audit officer.",
+    )
+
+
+def verify_lines(lines: Sequence[bytes], *, head: Head, key: bytes) -> list[Record]:
+    """The records of a log whose every line holds; raises Untrusted at the first that does not."""
+    records = [unseal(line, key=key) for line in lines]
+    previous, verified = GENESIS, []
+    for number, (line, record) in enumerate(zip(lines, records, strict=True), start=1):
+        if record is None or (record.get("seq"), record.get("previous")) != (number, previous):
+            raise tampered(tampering_at(number, records), number)
+        previous = digest(line)
+        verified.append(record)
+        if number == head.records and previous != head.last:
+            raise tampered(Tampering.ALTERED, number)
+    if len(verified) < head.records:
+        raise tampered(Tampering.TAIL_CUT, len(verified) + 1)
+    return verified
+
+
+def tampering_at(number: int, records: Sequence[Record | None]) -> Tampering:
+    """What happened where record `number` is expected, read from the authentic records from there on."""
+    found = records[number - 1]
+    following = [record["seq"] for record in records[number:] if record is not None and "seq" in record]
+    if found is None or "seq" not in found:
+        return Tampering.INSERTED if following[:1] == [number] else Tampering.ALTERED
+    if found["seq"] <= number:
+        return Tampering.INSERTED
+    return Tampering.REORDERED if number in following else Tampering.DELETED
