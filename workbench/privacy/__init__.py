@@ -1,0 +1,1 @@
+"""The three protections: anonymised tables, differentially private answers, synthetic tables."""

@@ -1,0 +1,1 @@
+"""Differential privacy: questions with a price, noise, the ledger, the answer."""
