@@ -1,0 +1,1 @@
+"""Synthetic data: synthesisers, how faithful they are, what they disclose."""

@@ -1,0 +1,83 @@
+"""
+What is public about a table that is to be synthesised: kinds, ranges and categories from the register.
+
+SDV's own detection of metadata would store exact extremes and rare categories of the data; nothing here
+is read from the data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import Unusable
+
+
+@dataclass(frozen=True)
+class Column:
+    """`labels` for a category; `minimum`, `maximum` and `whole` for a number."""
+
+    labels: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    whole: bool = True
+
+    @property
+    def is_category(self) -> bool:
+        return bool(self.labels)
+
+
+Columns = Mapping[str, Column]
+
+
+def check(frame: pd.DataFrame, *, columns: Columns) -> None:
+    """Raise Unusable unless the frame has exactly these columns and at least two rows."""
+    if set(frame.columns) != set(columns):
+        wrong = sorted(set(frame.columns) ^ set(columns))
+        raise Unusable(
+            ja=f"合成の対象と台帳の項目が一致しません: {'、'.join(wrong)}。",
+            en=f"The table and its register differ in these items: {', '.join(wrong)}.",
+        )
+    if len(frame) < 2:
+        raise Unusable(
+            ja="合成には2行以上のデータが必要です。", en="Synthesis needs a table of at least two rows."
+        )
+
+
+def bounded(frame: pd.DataFrame, *, columns: Columns) -> pd.DataFrame:
+    """
+    Every value within what the register allows, so that no extreme of the data shows through.
+
+    Numbers are clipped and rounded; a category the register does not list becomes missing.
+    """
+    within = {name: bounded_column(frame[name], column=column) for name, column in columns.items()}
+    return pd.DataFrame(within, index=pd.RangeIndex(len(frame)))
+
+
+def bounded_column(values: pd.Series, *, column: Column) -> pd.Series:
+    values = values.reset_index(drop=True)
+    if column.is_category:
+        return values.astype("object").where(values.isin(column.labels), None)
+    numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
+    numbers = numbers.clip(lower=column.minimum, upper=column.maximum)
+    return numbers.round().astype("Int64") if column.whole else numbers.round(1)
+
+
+def encoded(frame: pd.DataFrame, *, columns: Columns) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    """
+    Rows as points for distances: a category differs by 1 or not, a number by its share of the range.
+
+    A missing value is a category of its own.
+    """
+    parts = []
+    for name, column in columns.items():
+        if column.is_category:
+            codes = pd.Categorical(frame[name], categories=list(column.labels)).codes
+            parts.append(np.eye(len(column.labels) + 1, dtype=np.float32)[codes] / np.sqrt(2))
+            continue
+        numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        low, high = column.minimum or 0.0, column.maximum if column.maximum is not None else 1.0
+        share = np.nan_to_num((numbers - low) / max(high - low, 1.0), nan=-1.0)
+        parts.append(share[:, None].astype(np.float32))
+    return np.hstack(parts)
