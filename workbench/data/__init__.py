@@ -1,0 +1,1 @@
+"""Items and their roles, intake of what holders send, the raw store, linking."""
