@@ -17,7 +17,7 @@ COLUMNS = {
     "score": Column(minimum=20, maximum=80, whole=False),
     "welfare": Column(labels=("no", "yes")),
 }
-KNOWN = ["grade", "sex", "absent"]
+KNOWN = ["grade", "sex", "score"]
 
 
 def children(rows: int = 1500, seed: int = 0) -> pd.DataFrame:
@@ -105,8 +105,8 @@ def test_attack_the_synthetic_table_is_a_copy():
     risks = attacked(children())
 
     assert risks["exact_copy"].risk > 0.9
-    # Many children share both halves, and a tie links to only one of them.
-    assert risks["linkability"].risk > 0.2
+    # Many children share the other half, and a tie links to only one of them.
+    assert risks["linkability"].risk > 0.01
     assert risks["inference:welfare"].risk > 0.5
 
 
