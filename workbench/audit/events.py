@@ -33,6 +33,7 @@ class Event(StrEnum):
     BUNDLE_REVOKED = "bundle.revoked"
     GATEWAY_OPENED = "gateway.opened"
     GATEWAY_CLOSED = "gateway.closed"
+    GATEWAY_FAILED = "gateway.failed"
     KERNEL_STARTED = "kernel.started"
     KERNEL_STOPPED = "kernel.stopped"
     KERNEL_REFUSED = "kernel.refused"
@@ -77,6 +78,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.BUNDLE_REVOKED: keys("manifest reason sequence"),
     Event.GATEWAY_OPENED: keys("session analyst project"),
     Event.GATEWAY_CLOSED: keys("session"),
+    Event.GATEWAY_FAILED: keys("session verb reference"),
     Event.KERNEL_STARTED: keys("session"),
     Event.KERNEL_STOPPED: keys("session"),
     Event.KERNEL_REFUSED: keys("session protection"),

@@ -1,0 +1,88 @@
+"""
+The step between the room and bubblewrap: run as a script of its own, with the standard library alone.
+
+It reads a plan (see `sandbox.py`), closes every door it inherited, and becomes bubblewrap. As root it first
+makes the sources readable to an unprivileged user at neutral places, in a mount namespace of its own (the
+interpreter may stand in a private home), and then becomes that user for good: a user namespace made by root
+would map the sandbox's files to root.
+"""
+
+import base64
+import ctypes
+import json
+import os
+import signal
+import sys
+
+CLONE_NEWNS = 0x00020000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+UNPROTECTED = 14
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: object) -> None:
+    """Call the C library; a failure ends the launch, and with it the kernel."""
+    if getattr(libc, name)(*arguments) != 0:
+        sys.exit(f"{name}: {os.strerror(ctypes.get_errno())}")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int) -> None:
+    call("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, None)
+
+
+def stage(folder: str, sources: list[str]) -> None:
+    """Bind each source at `folder`/<its number>, seen by this process and its children only."""
+    call("unshare", CLONE_NEWNS)
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    mount("workbench", folder, "tmpfs", 0)
+    os.chmod(folder, 0o755)  # noqa: S103 - seen by this process and its children only
+    for number, source in enumerate(sources):
+        target = f"{folder}/{number}"
+        if os.path.isdir(source):
+            os.mkdir(target)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        mount(source, target, None, MS_BIND | MS_REC)
+
+
+def become(owner: int) -> None:
+    """Be `owner` and nobody else, with no way back."""
+    os.setgroups([])
+    os.setresgid(owner, owner, owner)
+    os.setresuid(owner, owner, owner)
+
+
+def seal(number: int, content: bytes) -> None:
+    """Hand `content` to bubblewrap as file descriptor `number`."""
+    handle = os.memfd_create("sealed", 0)
+    os.write(handle, content)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.dup2(handle, number, inheritable=True)
+    os.close(handle)
+
+
+def main(path: str) -> None:
+    with open(path, encoding="utf-8") as file:
+        plan = json.load(file)
+    os.unlink(path)  # it holds the key of the kernel's connection
+    if os.geteuid() == 0 and not plan["owner"]:
+        sys.exit(UNPROTECTED)
+    if plan["owner"]:
+        stage(plan["stage"], plan["sources"])
+        become(plan["owner"])
+    os.umask(0o077)
+    # Bubblewrap passes on what it inherits: an open file of the room would be open in the sandbox.
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for number, content in enumerate(plan["sealed"], start=plan["first_sealed"]):
+        seal(number, base64.b64decode(content))
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != plan["parent"]:
+        sys.exit(UNPROTECTED)  # the room is gone already: nobody would end this kernel
+    os.execve(plan["arguments"][0], plan["arguments"], {})  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,92 @@
+"""
+Can this machine give the sandbox? Found out by running it, never by looking at versions or settings.
+"""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from workbench.errors import Unprotected
+from workbench.lab import run_folder, seccomp
+from workbench.lab.sandbox import OWNERS, Sandbox, bubblewrap, launch_command
+
+PATIENCE = 30
+
+# Run inside. Each line must be true before any kernel starts.
+LOOK = """
+import ctypes, json, os
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+words = {name: value.split() for name, value in status.items()}
+print(json.dumps({
+    "an unprivileged user": os.getuid() != 0 and words["CapEff"] == words["CapBnd"] == ["0" * 16],
+    "no new privileges": words["NoNewPrivs"] == ["1"],
+    "the filter of system calls": words["Seccomp"] == ["2"],
+    "an empty network": [line.split(":")[0].strip() for line in open("/proc/net/dev")][2:] == ["lo"],
+    "processes of its own": len([name for name in os.listdir("/proc") if name.isdigit()]) <= 3,
+    "no further namespaces": ctypes.CDLL(None).unshare(0x10000000) != 0,
+    "a world of its own": not os.path.exists("/root") and not os.path.exists("/home"),
+    "nothing written but the workspace": not os.access("/usr", os.W_OK) and not os.access("/run", os.W_OK),
+}))
+"""
+
+
+def why_not_available() -> Unprotected | None:
+    """Why no kernel can be protected here, or None after a sandbox was really built and looked at."""
+    if platform.system() != "Linux" or not seccomp.supported():
+        return Unprotected(
+            ja="この種類の機械ではカーネルを囲えません。Linux（x86_64 または aarch64）で動かしてください。",
+            en="Kernels cannot be sandboxed on this kind of machine; run this on Linux (x86_64 or aarch64).",
+        )
+    if bubblewrap() is None:
+        return Unprotected(
+            ja="bubblewrap がないため、カーネルを囲えません。apt-get install bubblewrap で入れてください。",
+            en="There is no bubblewrap, so kernels cannot be sandboxed; install it: apt-get install bubblewrap.",
+        )
+    return _why_not_running()
+
+
+def _why_not_running() -> Unprotected | None:
+    folder = run_folder.make()
+    try:
+        process = _look(folder)
+        if process.returncode != 0:
+            return _did_not_start(process.stderr)
+        missing = [name for name, holds in json.loads(process.stdout).items() if not holds]
+        return _incomplete(missing) if missing else None
+    except subprocess.TimeoutExpired:
+        return _did_not_start("time-out")
+    finally:
+        run_folder.remove(folder)
+
+
+def _look(folder: Path) -> subprocess.CompletedProcess[str]:
+    workspace = folder / "workspace"
+    workspace.mkdir()
+    owner = OWNERS[-1] if os.geteuid() == 0 else None
+    if owner:
+        os.chown(workspace, owner, owner)
+    command = launch_command(
+        Sandbox(workspace, owner=owner), ["python", "-I", "-S", "-c", LOOK], folder=folder
+    )
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+def _did_not_start(reason: str) -> Unprotected:
+    """`reason` is what bubblewrap says of this machine; no kernel has run and no data was near."""
+    last = (reason.strip().splitlines() or ["?"])[-1][:200]
+    return Unprotected(
+        ja=f"この機械ではカーネルを囲えません（{last}）。利用者名前空間を許可した機械で動かしてください。",
+        en=f"Kernels cannot be sandboxed on this machine ({last}); run this where user namespaces are allowed.",
+    )
+
+
+def _incomplete(missing: list[str]) -> Unprotected:
+    listed = ", ".join(missing)
+    return Unprotected(
+        ja=f"カーネルの囲いが完全ではありません（欠けているもの: {listed}）。別の機械で動かしてください。",
+        en=f"The kernels' sandbox is not complete here (missing: {listed}); run this on another machine.",
+    )

@@ -1,0 +1,137 @@
+"""
+Run a notebook in a session's sandbox, and let a notebook out of the room.
+
+The source of each cell is in the log before the cell runs. The executed notebook stays in the workspace;
+what leaves the room is the notebook without its outputs.
+"""
+
+import asyncio
+import hashlib
+import json
+from typing import Any
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from workbench.audit import Event
+from workbench.errors import Refused, Unusable
+from workbench.lab.kernels import KERNEL, Kernels
+from workbench.lab.session import Session
+
+TIMEOUT = 600  # seconds, for one cell
+STOPS = (CellExecutionError, CellTimeoutError, DeadKernelError)
+
+
+def run_notebook(
+    content: bytes, session: Session, *, name: str, timeout: int = TIMEOUT, allow_errors: bool = False
+) -> NotebookNode:
+    """
+    Execute the notebook `content` in `session` and save it in the workspace as `name`, with its outputs.
+
+    Raises Refused, naming the cell by its number, when a cell fails or does not end in time; what ran until
+    then is saved all the same.
+    """
+    notebook = read_notebook(content)
+    manager = AsyncKernelManager(kernel_name=KERNEL, kernel_spec_manager=Kernels(room=session))
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=timeout,
+        allow_errors=allow_errors,
+        on_cell_execute=lambda cell, cell_index: log_cell(session, cell, cell_index),
+    )
+    try:
+        # On this very thread: a kernel ends with the thread that started it.
+        asyncio.run(execute(client, manager))
+    except STOPS:
+        raise stopped(notebook) from None
+    finally:
+        session.workspace.write(name, nbformat.writes(notebook).encode())
+    return notebook
+
+
+async def execute(client: NotebookClient, manager: AsyncKernelManager) -> None:
+    """Run every cell; the kernel ends with them."""
+    try:
+        await client.async_execute()
+    finally:
+        if manager.provisioner is not None:
+            await manager.shutdown_kernel(now=True)
+
+
+def log_cell(session: Session, cell: NotebookNode, index: int) -> None:
+    """Record a cell that is about to run: its source, whole."""
+    digest = hashlib.sha256(cell.source.encode()).hexdigest()
+    session.record(Event.CELL_EXECUTED, cell=index, sha256=digest, source=cell.source)
+
+
+def read_notebook(content: bytes) -> NotebookNode:
+    """The notebook in `content`. Raises Unusable when it is none."""
+    try:
+        notebook = nbformat.reads(content.decode(), as_version=4)
+        nbformat.validate(notebook)
+    except Exception:
+        raise Unusable(
+            ja="ノートブックとして読めません。Jupyter で保存し直してください。",
+            en="This cannot be read as a notebook; save it again from Jupyter.",
+        ) from None
+    return notebook
+
+
+def export(session: Session, name: str) -> bytes:
+    """A notebook of the workspace as it may leave the room: stripped, and recorded."""
+    content = stripped(session.workspace.read(name))
+    digest = hashlib.sha256(content).hexdigest()
+    session.record(Event.NOTEBOOK_EXPORTED, notebook=name, sha256=digest)
+    return content
+
+
+def stripped(content: bytes) -> bytes:
+    """
+    The notebook with its code and text only: no outputs, counts, attached files or metadata.
+
+    Built anew from what may leave, because a notebook's format has many corners where a value can hide.
+    """
+    notebook = read_notebook(content)
+    cells = [
+        {"cell_type": cell.cell_type, "id": f"cell-{number}", "metadata": {}, "source": cell.source}
+        | ({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {})
+        for number, cell in enumerate(notebook.cells, start=1)
+    ]
+    bare: dict[str, Any] = {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": {"display_name": "Workbench (Python)", "language": "python", "name": KERNEL}
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return (json.dumps(bare, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def why_not_leave(content: bytes) -> Refused | None:
+    """Why this notebook may not leave the room as it is, or None when it is stripped already."""
+    if json.loads(stripped(content)) == json.loads(content):
+        return None
+    return Refused(
+        ja="ノートブックに出力や添付が残っています。workbench lab strip で取り除いてから持ち出してください。",
+        en="The notebook still holds outputs or attachments; take them out with 'workbench lab strip'.",
+    )
+
+
+def stopped(notebook: NotebookNode) -> Refused:
+    """The first cell that failed; else the last that ran, which did not end."""
+    started = [number for number, cell in enumerate(notebook.cells, start=1) if cell.get("execution_count")]
+    failed = [
+        number
+        for number, cell in enumerate(notebook.cells, start=1)
+        if any(output.output_type == "error" for output in cell.get("outputs", []))
+    ]
+    number = (failed or started[-1:] or [1])[0]
+    return Refused(
+        ja=f"ノートブックの {number} 番目のセルで止まりました。実行結果は作業場所に保存してあります。そこを直してください。",
+        en=f"The notebook stopped at cell {number}; what ran is saved in the workspace. Mend it there.",
+    )

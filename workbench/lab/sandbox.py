@@ -1,0 +1,258 @@
+"""
+What a kernel may touch, as data, and the bubblewrap command made of it.
+
+A kernel's world is built from nothing: the system's programs, the interpreter with its packages and this
+package, all read-only; the admitted datasets, read-only; a workspace; a folder for its own sockets; and one
+socket to the gateway. Network, processes and shared memory are its own and empty. What is not named in a
+`Sandbox` does not exist inside.
+
+There is no way to run a kernel without it: where the operating system cannot give it, `probe.py` says why.
+"""
+
+import base64
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import workbench
+from workbench.errors import Unprotected
+from workbench.lab import seccomp
+
+WORKSPACE = "/workspace"
+DATASETS = "/datasets"
+SOCKETS = "/run/k"
+CONNECTION = "/run/workbench/connection.json"
+GATEWAY = "/run/workbench/gateway.sock"
+TRUSTED = "/run/workbench/trusted.json"
+CODE = "/opt/code"
+PYTHON = "/opt/python"
+PACKAGES = "/opt/packages"
+
+INSIDE_USER = 1000
+# As root the room gives each workspace one of these users: no distribution or service manager hands them out.
+OWNERS = range(60706, 61184)
+FIRST_SEALED = 10
+
+PASSWD = b"analyst:x:1000:1000:analyst:/tmp:/bin/sh\n"
+GROUP = b"analyst:x:1000:\n"
+
+# The kernel's whole environment. Nothing of the room's own is passed on except the reader's language.
+ENVIRONMENT = MappingProxyType(
+    {
+        "HOME": "/tmp",  # noqa: S108 - inside: a tmpfs of its own
+        "IPYTHONDIR": "/tmp/.ipython",  # noqa: S108
+        "LANG": "C.UTF-8",
+        "MPLCONFIGDIR": "/tmp/.matplotlib",  # noqa: S108
+        "PATH": "/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "USER": "analyst",
+        "WORKBENCH_GATEWAY": GATEWAY,
+        "WORKBENCH_TRUST": TRUSTED,
+    }
+)
+PASSED_ON = ("WORKBENCH_LANG", "TZ")
+
+NAMESPACES = ("user", "pid", "net", "ipc", "uts", "cgroup-try")
+SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+SYSTEM_FILES = ("/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one kernel may use; bytes, except processes and files. Memory and files are per process."""
+
+    memory: int = 8 << 30
+    processes: int = 512
+    file_size: int = 2 << 30
+    open_files: int = 4096
+    temporary: int = 512 << 20
+    shared_memory: int = 256 << 20
+
+    def resources(self) -> dict[str, int]:
+        return {
+            "RLIMIT_AS": self.memory,
+            "RLIMIT_NPROC": self.processes,
+            "RLIMIT_FSIZE": self.file_size,
+            "RLIMIT_NOFILE": self.open_files,
+            "RLIMIT_CORE": 0,
+        }
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """
+    Everything one kernel may touch.
+
+    `owner` is the user that the kernel is outside: never root, and None where the room itself is not root.
+    """
+
+    workspace: Path
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+    sockets: Path | None = None
+    gateway: Path | None = None
+    trusted: Path | None = None
+    connection: bytes | None = None
+    owner: int | None = None
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        if os.geteuid() == 0 and not self.owner:
+            raise Unprotected(
+                ja="カーネルを root で動かすことはできません。一般の利用者を割り当ててください。",
+                en="A kernel is never run as root; give it an unprivileged user.",
+            )
+
+
+@dataclass(frozen=True)
+class Mount:
+    """`source` of the room appears at `at` in the sandbox."""
+
+    source: Path
+    at: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The room's Python as the kernel sees it: at neutral places, without the name of a home or a project."""
+
+    executable: str
+    mounts: tuple[Mount, ...]
+    environment: Mapping[str, str]
+
+
+@cache
+def interpreter() -> Interpreter:
+    """This process's interpreter, its packages and this package."""
+    executable, base = Path(sys.executable).resolve(), Path(sys.base_prefix).resolve()
+    packages = Path(sysconfig.get_path("purelib"))
+    mounts = [Mount(Path(workbench.__file__).parent, f"{CODE}/workbench"), Mount(packages, PACKAGES)]
+    environment = {"PYTHONPATH": f"{CODE}:{PACKAGES}"}
+    if not base.is_relative_to("/usr"):
+        # A Python moved by a mount looks for its library where it was built; the system's would be another one.
+        mounts.append(Mount(base, PYTHON))
+        environment["LD_LIBRARY_PATH"] = f"{PYTHON}/lib"
+        executable = Path(PYTHON) / executable.relative_to(base)
+    return Interpreter(str(executable), tuple(mounts), environment)
+
+
+def mounts_of(sandbox: Sandbox) -> list[Mount]:
+    """What is bound into the sandbox, beside the system's own folders."""
+    optional = [
+        Mount(source, at, writable)
+        for source, at, writable in (
+            (sandbox.sockets, SOCKETS, True),
+            (sandbox.gateway, GATEWAY, True),  # connecting takes the right to write
+            (sandbox.trusted, TRUSTED, False),
+        )
+        if source is not None
+    ]
+    datasets = [Mount(path, f"{DATASETS}/{name}") for name, path in sorted(sandbox.datasets.items())]
+    workspace = Mount(sandbox.workspace, WORKSPACE, writable=True)
+    return [*interpreter().mounts, *datasets, workspace, *optional]
+
+
+def sealed_of(sandbox: Sandbox) -> dict[str, bytes]:
+    """Small files that exist in the sandbox only, read-only, with no file of the room behind them."""
+    files = {"/etc/passwd": PASSWD, "/etc/group": GROUP}
+    return files if sandbox.connection is None else files | {CONNECTION: sandbox.connection}
+
+
+def environment_of() -> dict[str, str]:
+    """The kernel's environment, whole."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**ENVIRONMENT, **interpreter().environment, **passed_on}
+
+
+def _system() -> list[str]:
+    """The programs and libraries of the machine, read-only."""
+    arguments = ["--ro-bind", "/usr", "/usr"]
+    for folder in map(Path, SYSTEM_FOLDERS):
+        if folder.is_symlink():
+            arguments += ["--symlink", os.readlink(folder), str(folder)]
+        elif folder.is_dir():
+            arguments += ["--ro-bind", str(folder), str(folder)]
+    for name in SYSTEM_FILES:
+        arguments += ["--ro-bind-try", name, name]
+    return arguments
+
+
+def bwrap_arguments(sandbox: Sandbox, *, sources: list[str]) -> list[str]:
+    """
+    What bubblewrap is told, up to the command. `sources` stand for those of `mounts_of`, in order.
+
+    The seccomp filter and the sealed files are read from the descriptors FIRST_SEALED and up.
+    """
+    limits = sandbox.limits
+    arguments = [*(f"--unshare-{namespace}" for namespace in NAMESPACES)]
+    arguments += ["--disable-userns", "--uid", str(INSIDE_USER), "--gid", str(INSIDE_USER)]
+    arguments += ["--hostname", "workbench", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    arguments += ["--clearenv"]
+    for name, value in sorted(environment_of().items()):
+        arguments += ["--setenv", name, value]
+    arguments += _system()
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    arguments += ["--size", str(limits.shared_memory), "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108
+    arguments += ["--size", str(limits.temporary), "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
+    arguments += ["--dir", DATASETS]
+    for source, mount in zip(sources, mounts_of(sandbox), strict=True):
+        arguments += ["--bind" if mount.writable else "--ro-bind", source, mount.at]
+    arguments += ["--seccomp", str(FIRST_SEALED)]
+    for number, at in enumerate(sealed_of(sandbox), start=FIRST_SEALED + 1):
+        arguments += ["--perms", "0444", "--ro-bind-data", str(number), at]
+    return [*arguments, "--remount-ro", "/", "--chdir", WORKSPACE, "--"]
+
+
+def bubblewrap() -> str | None:
+    """Where bubblewrap stands, or None."""
+    return shutil.which("bwrap")
+
+
+def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> list[str]:
+    """
+    The command that runs `command` in the sandbox; it must be started by this very process.
+
+    `command` names things as they are inside; its first word may be "python". `folder` is one of
+    `run_folder.py` that outlives the process.
+    """
+    sources = [str(mount.source.resolve()) for mount in mounts_of(sandbox)]
+    stage = folder / "stage"
+    stage.mkdir(exist_ok=True)
+    staged = [f"{stage}/{number}" for number in range(len(sources))] if sandbox.owner else sources
+    plan: dict[str, Any] = {
+        "owner": sandbox.owner,
+        "parent": os.getpid(),
+        "stage": str(stage),
+        "sources": sources,
+        "first_sealed": FIRST_SEALED,
+        "sealed": [
+            base64.b64encode(content).decode()
+            for content in (seccomp.program(), *sealed_of(sandbox).values())
+        ],
+        "arguments": [
+            str(bubblewrap()),
+            *bwrap_arguments(sandbox, sources=staged),
+            *command_inside(command, limits=sandbox.limits),
+        ],
+    }
+    handle, path = tempfile.mkstemp(prefix="plan-", dir=folder)
+    with open(handle, "w", encoding="utf-8") as file:
+        json.dump(plan, file)
+    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), path]
+
+
+def command_inside(command: list[str], *, limits: Limits) -> list[str]:
+    """`command` behind the step that sets the limits."""
+    python = interpreter().executable
+    shim = [python, "-I", "-S", f"{CODE}/workbench/lab/inside.py", json.dumps(limits.resources())]
+    return [*shim, *(python if word == "python" else word for word in command[:1]), *command[1:]]

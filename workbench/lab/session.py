@@ -1,0 +1,168 @@
+"""
+One analyst at work on one project: what is mounted, where they work, and their gateway.
+
+A session owns its kernels. When it closes they end, and when its process dies they die with it.
+"""
+
+import os
+import re
+import secrets
+import signal
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from workbench.artifact.canonical import sha256
+from workbench.audit import Event
+from workbench.errors import Refused
+from workbench.home import Home
+from workbench.lab import run_folder
+from workbench.lab.gateway.server import Gateway, Handler
+from workbench.lab.probe import why_not_available
+from workbench.lab.sandbox import Limits, Sandbox
+from workbench.lab.workspace import Workspace
+from workbench.state import State
+
+MOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*-[0-9]+\.[0-9]+\.[0-9]+")
+PATIENCE = 10
+
+
+class Session:
+    """
+    An open session; use it as a context manager.
+
+    `datasets` are the admitted bundles to mount, by `<name>-<version>`; `trusted` is the text of the public
+    keys that the kernel verifies them with. Raises Unprotected where no kernel can be sandboxed.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        state: State,
+        *,
+        analyst: str,
+        project: str,
+        datasets: Mapping[str, Path],
+        trusted: bytes,
+        verbs: Mapping[str, Handler],
+        limits: Limits | None = None,
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.home = home
+        self.state = state
+        self.analyst = analyst
+        self.project = project
+        self.datasets = dict(datasets)
+        self._limits = limits or Limits()
+        self._kernels: dict[str, subprocess.Popen[bytes]] = {}
+        run_folder.clear_leftovers()
+        self._folders: dict[str, Path] = {}
+        self._refuse_unprotected()
+        self.workspace = Workspace.of(home, analyst=analyst)
+        self.owner = self.workspace.owner
+        self._folder = run_folder.make()
+        self._trusted = self._folder / "trusted.json"
+        self._trusted.write_bytes(trusted)
+        self._trusted.chmod(0o644)
+        self._gateway = Gateway(self._folder / "gateway.sock", self, verbs)
+        self._opened()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def record(self, event: Event, **details: Any) -> None:
+        """An event of this session in the log."""
+        self.state.record(event, actor=self.analyst, session=self.id, **details)
+
+    def sandbox(self, *, sockets: Path | None = None, connection: bytes | None = None) -> Sandbox:
+        """What a kernel of this session may touch."""
+        return Sandbox(
+            workspace=self.workspace.folder,
+            datasets=self.datasets,
+            sockets=sockets,
+            gateway=self._gateway.path,
+            trusted=self._trusted,
+            connection=connection,
+            owner=self.owner,
+            limits=self._limits,
+        )
+
+    def kernel_folder(self, kernel: str) -> Path:
+        """A new folder of the room for one kernel; `k` in it is the kernel's own, for its sockets."""
+        folder = self._folders[kernel] = run_folder.make()
+        (folder / "k").mkdir(mode=0o700)
+        if self.owner:
+            os.chown(folder / "k", self.owner, self.owner)
+        return folder
+
+    def kernel_started(self, kernel: str, process: subprocess.Popen[bytes]) -> None:
+        self._kernels[kernel] = process
+        self.record(Event.KERNEL_STARTED, kernel=kernel)
+
+    def kernel_stopped(self, kernel: str) -> None:
+        if self._kernels.pop(kernel, None) is not None:
+            self.record(Event.KERNEL_STOPPED, kernel=kernel)
+
+    def forget_kernel(self, kernel: str) -> None:
+        """End what may be left of a kernel, and remove its folder."""
+        process = self._kernels.get(kernel)
+        if process is not None:
+            end(process)
+        self.kernel_stopped(kernel)
+        folder = self._folders.pop(kernel, None)
+        if folder is not None:
+            run_folder.remove(folder)
+
+    def close(self) -> None:
+        """End every kernel and the gateway. What the analyst saved stays in the workspace."""
+        for kernel in list(self._folders):
+            self.forget_kernel(kernel)
+        self._gateway.close()
+        run_folder.remove(self._folder)
+        self.record(Event.GATEWAY_CLOSED)
+
+    def _refuse_unprotected(self) -> None:
+        reason = why_not_available()
+        if reason is not None:
+            self.record(Event.KERNEL_REFUSED, protection="sandbox")
+            raise reason
+
+    def _opened(self) -> None:
+        self.record(Event.GATEWAY_OPENED, analyst=self.analyst, project=self.project)
+        for name, folder in sorted(self.datasets.items()):
+            if not MOUNT_NAME.fullmatch(name):
+                raise Refused(
+                    ja="データ製品の名前と版が正しくありません。",
+                    en="The name and version of a data product are not well-formed.",
+                )
+            if self.owner:
+                make_readable(folder)
+            manifest = sha256((folder / "manifest.json").read_bytes())
+            self.record(Event.DATASET_OPENED, manifest=manifest, dataset=name)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a sandbox; everything in it dies with its first process."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=PATIENCE)
+
+
+def make_readable(folder: Path) -> None:
+    """
+    Let the kernel's user read an admitted bundle. The catalogue above it stays closed to other users.
+    """
+    for path in (folder, *folder.rglob("*")):
+        about = path.lstat()
+        if stat.S_ISDIR(about.st_mode):
+            path.chmod(0o555)
+        elif stat.S_ISREG(about.st_mode):
+            path.chmod(0o444)
