@@ -11,6 +11,8 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,16 +127,32 @@ class Home:
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write aside, flush to disk, rename: a reader sees the old file or the whole new one."""
+    with written_aside(path, content, mode=mode) as aside:
+        os.replace(aside, path)
+
+
+def create_once(path: Path, content: bytes) -> bool:
+    """Write a file that is not there yet, whole, for its owner only; False when one stands already."""
+    with written_aside(path, content, mode=0o600) as aside:
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextmanager
+def written_aside(path: Path, content: bytes, *, mode: int) -> Iterator[Path]:
+    """The content on disk under another name; what the block does with it is on disk afterwards."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside")
     try:
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
-    except BaseException:
+        yield aside
+    finally:
         aside.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 

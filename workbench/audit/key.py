@@ -1,12 +1,10 @@
 """The log's key: 32 bytes in a file only its owner reads."""
 
-import os
-import secrets
 import stat
 from pathlib import Path
 
 from workbench.errors import Unprotected, Untrusted
-from workbench.home import Home, sync_folder
+from workbench.home import Home, create_once
 
 SIZE = 32
 
@@ -32,23 +30,6 @@ def audit_key(home: Home) -> bytes:
     if len(key) != SIZE:
         raise key_lost(path)
     return key
-
-
-def create_once(path: Path, content: bytes) -> None:
-    """Write a file that is not there yet; when another process was first, its file stands."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside")
-    try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            return
-        sync_folder(path.parent)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def key_lost(path: Path) -> Untrusted:
