@@ -1,9 +1,19 @@
 """A small model, its words, its contract: plain data that each test may bend."""
 
 import copy
+import hashlib
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+
+from workbench.artifact import manifest
+from workbench.artifact.admission import admission
+from workbench.artifact.keys import KeyRing
+from workbench.artifact.signing import sign
+from workbench.artifact.trust import ADMITTERS, Trusted
 
 MODEL = {
     "schema": "riskflag-ir/1",
@@ -157,3 +167,63 @@ def candidate_files(model_data, recode_data, contract_data, reasons_data):
         "contract/golden.jsonl": "".join(json.dumps(line) + "\n" for line in golden),
         "evaluation/evaluation.json": json.dumps({"reference": reference}),
     }
+
+
+@dataclass(frozen=True)
+class Office:
+    """Where bundles are admitted: keys, and the signing of a folder of files as a bundle."""
+
+    folder: Path
+    ring: KeyRing
+
+    @property
+    def trusted(self):
+        return Trusted.of(self.ring)
+
+    def admit(
+        self, files, *, name="bundle", kind="model", purpose="school-support", days=30, signers=ADMITTERS
+    ):
+        """A signed bundle of `files`, as the release does it."""
+        folder = self.folder / name
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
+        sealed = manifest.seal(
+            folder,
+            kind=kind,
+            name="school-attendance",
+            version="1.0.0",
+            meta={},
+            demonstration=self.ring.demonstration,
+        )
+        now = datetime.now(UTC)
+        digest = hashlib.sha256(b"").hexdigest()
+        statement = admission(
+            sealed,
+            request="R-1",
+            purpose=purpose,
+            report=digest,
+            votes=[{"person": "person:a", "role": "reviewer", "envelope": digest}],
+            admitted_at=now,
+            valid_until=now + timedelta(days=days),
+            policy=digest,
+            home="home",
+        )
+        if signers:
+            envelope = sign(statement, [self.ring.signer(owner) for owner in signers])
+            (folder / manifest.ENVELOPE).write_bytes(envelope)
+        return folder
+
+
+@pytest.fixture
+def office(tmp_path):
+    """An office with the keys of both roles."""
+    (tmp_path / "keys").mkdir()
+    ring = KeyRing(
+        tmp_path / "keys",
+        lambda purpose: hashlib.sha256(purpose.encode()).digest(),
+        demonstration="demonstration-1",
+    )
+    for owner in ADMITTERS:
+        ring.create(owner)
+    return Office(tmp_path, ring)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import rfc8785
 
+from workbench.artifact.revocations import Revocations
 from workbench.artifact.verifying import Admission, Trusted, verify_bundle
 from workbench.errors import Refused, Unusable
 from workbench.home import publish_folder
@@ -62,7 +63,7 @@ def score_batch(
     out: Path,
     *,
     trusted: Trusted,
-    revocations: Any = None,
+    revocations: Revocations | None,
     purpose: str,
     as_of: date,
 ) -> dict[str, Any]:
