@@ -1,0 +1,182 @@
+"""
+A policy: named thresholds, each with its unit, its bounds and its source.
+
+Profiles come with the workbench; a municipality's override file changes values within their bounds and
+names a source for each change. What was overridden is part of the policy, and of its digest.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+
+from workbench.errors import NotFound, Unusable
+from workbench.policy.reading import read_text, read_yaml
+
+Value = bool | int | float
+FOLDER = Path(__file__).parent
+PROFILES = ("standard", "strict")
+SCHEMA = "workbench-policy/1"
+OVERRIDE_SCHEMA = "workbench-policy-override/1"
+LANGUAGES = {"ja", "en"}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One number of the policy, where it comes from, and whether this municipality changed it."""
+
+    id: str
+    value: Value
+    unit: str
+    minimum: Value
+    maximum: Value
+    label: Mapping[str, str]
+    source: Mapping[str, str]
+    overridden: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "value": self.value,
+            "unit": self.unit,
+            "label": dict(self.label),
+            "source": dict(self.source),
+            "overridden": self.overridden,
+        }
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The thresholds in force under one profile."""
+
+    profile: str
+    thresholds: Mapping[str, Threshold]
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a threshold; an unknown name is a bug of the caller."""
+        return self.thresholds[name].value
+
+    @property
+    def overrides(self) -> dict[str, Threshold]:
+        """What differs from the profile, by name."""
+        return {name: threshold for name, threshold in self.thresholds.items() if threshold.overridden}
+
+    @cached_property
+    def digest(self) -> str:
+        """One digest over profile, values, sources and overrides."""
+        return hashlib.sha256(rfc8785.dumps(self.to_json())).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "profile": self.profile,
+            "thresholds": {name: threshold.to_json() for name, threshold in self.thresholds.items()},
+        }
+
+
+def load(profile: str = "standard", override: Path | None = None) -> Policy:
+    """
+    The policy of a profile, with the changes of an override file.
+
+    Raises Unusable, naming the threshold, for an unknown one, a wrong type, a value out of bounds or a
+    change without a source.
+    """
+    if profile not in PROFILES:
+        raise NotFound(
+            ja=f"ポリシーの種類は {'、'.join(PROFILES)} のいずれかです。",
+            en=f"The policy profiles are {', '.join(PROFILES)}.",
+        )
+    policy = Policy(profile, builtin(profile))
+    return parse_override(read_text(override), policy, name=override.name) if override else policy
+
+
+def builtin(profile: str) -> dict[str, Threshold]:
+    """The thresholds of a profile as shipped."""
+    written = read_yaml(read_text(FOLDER / f"{profile}.yaml"), name=profile)
+    if "extends" not in written:
+        return {name: threshold(name, fields) for name, fields in written["thresholds"].items()}
+    base = builtin(written["extends"])
+    return base | {name: replace(base[name], **fields) for name, fields in written["thresholds"].items()}
+
+
+def threshold(name: str, fields: Mapping[str, Any]) -> Threshold:
+    bounds = {"minimum": False, "maximum": True} if fields["unit"] == "flag" else {}
+    return Threshold(id=name, **{**bounds, **fields})
+
+
+def parse_override(text: str, policy: Policy, *, name: str) -> Policy:
+    """`policy` with the changes written in `text`; the file `name` is for the error's sentence."""
+    written = read_yaml(text, name=name)
+    changes = written.get("thresholds")
+    if written.get("schema") != OVERRIDE_SCHEMA or written.keys() != {"schema", "thresholds"}:
+        raise wrong_shape(name)
+    if not isinstance(changes, dict) or not changes:
+        raise wrong_shape(name)
+    changed = {key: overridden(policy, str(key), change) for key, change in changes.items()}
+    return Policy(policy.profile, {**policy.thresholds, **changed})
+
+
+def overridden(policy: Policy, name: str, change: Any) -> Threshold:
+    """The threshold after one change, or Unusable with its name."""
+    if name not in policy.thresholds:
+        raise refused_change(name, ja="この名前の基準はありません", en="there is no such threshold")
+    if not isinstance(change, dict) or change.keys() != {"value", "source"}:
+        raise refused_change(name, ja="value と source を書いてください", en="give its value and its source")
+    before = policy.thresholds[name]
+    if not same_type(change["value"], before.value):
+        raise refused_change(
+            name, ja=f"値の型が違います（単位 {before.unit}）", en=f"its type is wrong (unit {before.unit})"
+        )
+    if not before.minimum <= change["value"] <= before.maximum:
+        raise refused_change(
+            name,
+            ja=f"値は {before.minimum} から {before.maximum} までです",
+            en=f"it must lie between {before.minimum} and {before.maximum}",
+        )
+    value = type(before.value)(change["value"])
+    return replace(before, value=value, source=source(name, change["source"]), overridden=True)
+
+
+def same_type(value: Any, before: Value) -> bool:
+    """A flag is no number, a number of people is whole, and nothing is NaN or infinite."""
+    if isinstance(before, bool) or isinstance(value, bool):
+        return isinstance(before, bool) and isinstance(value, bool)
+    if isinstance(before, int):
+        return isinstance(value, int)
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def source(name: str, written: Any) -> dict[str, str]:
+    """Where a changed value comes from, in both languages; a single text serves for both."""
+    texts = {"ja": written, "en": written} if isinstance(written, str) else written
+    if not isinstance(texts, dict) or texts.keys() != LANGUAGES:
+        raise no_source(name)
+    if not all(isinstance(text, str) and text.strip() for text in texts.values()):
+        raise no_source(name)
+    return texts
+
+
+def no_source(name: str) -> Unusable:
+    return refused_change(
+        name,
+        ja="変更の根拠（source）を書いてください",
+        en="say where the change comes from (source)",
+    )
+
+
+def refused_change(name: str, *, ja: str, en: str) -> Unusable:
+    return Unusable(
+        ja=f"ポリシーの変更 {name[:60]}：{ja}。workbench policy show で基準の一覧を確かめてください。",
+        en=f"Policy override {name[:60]}: {en}; see 'workbench policy show' for the thresholds.",
+    )
+
+
+def wrong_shape(name: str) -> Unusable:
+    return Unusable(
+        ja=f"{name} は schema: {OVERRIDE_SCHEMA} と thresholds を持つファイルにしてください。",
+        en=f"{name} must hold schema: {OVERRIDE_SCHEMA} and thresholds.",
+    )
