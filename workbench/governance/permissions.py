@@ -1,0 +1,65 @@
+"""
+Which roles may do what: one table, read by every rule that asks.
+
+An action that is not in the table is nobody's. The operator runs the machine and decides nothing; the
+auditor reads and changes nothing.
+"""
+
+from enum import StrEnum
+
+from workbench.errors import Refused
+
+
+class Role(StrEnum):
+    COORDINATOR = "coordinator"
+    REVIEWER = "reviewer"
+    ANALYST = "analyst"
+    AUDITOR = "auditor"
+    MANAGER = "manager"
+    OPERATOR = "operator"
+
+
+ROLE_NAMES: dict[Role, tuple[str, str]] = {
+    Role.COORDINATOR: ("総括管理主体", "coordinating body"),
+    Role.REVIEWER: ("審査者", "reviewer"),
+    Role.ANALYST: ("分析主体", "analyst"),
+    Role.AUDITOR: ("監査責任者", "audit officer"),
+    Role.MANAGER: ("管理責任者", "responsible manager"),
+    Role.OPERATOR: ("運用担当者", "operator"),
+}
+
+PERMISSIONS: dict[str, frozenset[Role]] = {
+    "register": frozenset({Role.COORDINATOR}),
+    "import": frozenset({Role.COORDINATOR}),
+    "link": frozenset({Role.COORDINATOR}),
+    "prepare": frozenset({Role.COORDINATOR}),
+    "submit_dataset": frozenset({Role.COORDINATOR}),
+    "submit_model": frozenset({Role.ANALYST, Role.COORDINATOR}),
+    "vote": frozenset({Role.REVIEWER, Role.COORDINATOR}),
+    "revoke": frozenset({Role.COORDINATOR, Role.REVIEWER}),
+    "export": frozenset({Role.COORDINATOR}),
+    "score": frozenset({Role.COORDINATOR}),
+    "grant_budget": frozenset({Role.COORDINATOR}),
+    "open_session": frozenset({Role.ANALYST}),
+    "ask": frozenset({Role.ANALYST}),
+    "store_project": frozenset({Role.COORDINATOR, Role.MANAGER}),
+    "adopt_policy": frozenset({Role.COORDINATOR, Role.MANAGER}),
+    # Not the coordinator's: whoever admits must not be able to make up the second person.
+    "add_person": frozenset({Role.MANAGER}),
+    "create_key": frozenset({Role.MANAGER}),
+    "read_log": frozenset({Role.AUDITOR, Role.COORDINATOR, Role.MANAGER}),
+}
+
+
+def why_not_role(role: Role, action: str) -> Refused | None:
+    """The reason this role may not do `action`, or None when it may."""
+    allowed = PERMISSIONS.get(action, frozenset())
+    if role in allowed:
+        return None
+    others = sorted(allowed)
+    ja = "、".join(ROLE_NAMES[other][0] for other in others) or "なし"
+    en = ", ".join(ROLE_NAMES[other][1] for other in others) or "none"
+    return Refused(
+        ja=f"「{ROLE_NAMES[role][0]}」の役割ではこの操作（{action}）はできません。できる役割：{ja}。",
+        en=f"The role '{ROLE_NAMES[role][1]}' may not do this ({action}); roles that may: {en}.",
+    )
