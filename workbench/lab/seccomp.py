@@ -151,6 +151,12 @@ def _ioctl() -> bytes:
     return _step(_LOAD, _argument(1)) + refused + _step(_RETURN, _ALLOW)
 
 
+def numbers() -> dict[str, int]:
+    """This machine's numbers of the refused calls."""
+    column = MACHINES[platform.machine()][0]
+    return {name: row[column] for name, row in REFUSED.items() if row[column] is not None}
+
+
 def supported() -> bool:
     """Is there a filter for this machine?"""
     return platform.machine() in MACHINES
