@@ -1,0 +1,79 @@
+"""Checks, vaccinations and disability support, as known before the index date."""
+
+import pandas as pd
+
+from workbench.data.panel.calendar import days, index_dates
+from workbench.data.panel.view import View, true, yes_no
+
+# Doses and the month of age they are due (予防接種実施規則, simplified to the dictionary's schedule).
+SCHEDULE = {
+    ("DPT", "1"): 3,
+    ("DPT", "2"): 4,
+    ("DPT", "3"): 5,
+    ("DPT", "4"): 18,
+    ("PCV", "1"): 3,
+    ("PCV", "2"): 4,
+    ("PCV", "3"): 5,
+    ("PCV", "4"): 15,
+    ("BCG", "1"): 6,
+    ("MR", "1"): 12,
+    ("MR", "2"): 66,
+    ("VAR", "1"): 13,
+    ("VAR", "2"): 19,
+}
+# A dose half a year late is missing, not merely late.
+GRACE = pd.Timedelta(days=183)
+MOST_DOSES_MISSING = 6
+MOST_CHECKS_MISSED = 3
+
+
+def checks_missed(view: View) -> pd.Series:
+    """Infant checks that were due before the index date and not attended."""
+    if not view.has("infant_check"):
+        return view.missing.astype("Int64")
+    checks = view.table("infant_check").assign(due=lambda rows: days(rows["due_date"]))
+    absent = checks["attended"].notna() & ~true(checks["attended"])
+    missed = checks[absent & checks["due"].notna()].drop_duplicates(["person", "check", "due"])
+    rows = view.children[["child_id", "fy"]].reset_index(names="row")
+    pairs = rows.merge(missed[["person", "due"]], left_on="child_id", right_on="person")
+    before = pairs[pairs["due"] < index_dates(pairs["fy"])]
+    count = before.groupby("row").size().reindex(view.children.index, fill_value=0)
+    return count.clip(upper=MOST_CHECKS_MISSED).astype("Int64")
+
+
+def vaccinations_missing(view: View) -> pd.Series:
+    """Doses that fell due while the child lived here and were not given half a year later."""
+    if not view.has("vaccine"):
+        return view.missing.astype("Int64")
+    child, index = view.children["child_id"], index_dates(view.children["fy"])
+    resident = view.table("resident")
+    here_since = child.map(days(resident["spell_from"]).groupby(resident["person"]).min())
+    given = _given(view.table("vaccine"))
+    count = pd.Series(0, index=view.children.index, dtype="Int64")
+    for (vaccine, dose), month in SCHEDULE.items():
+        limit = _months_after(view.children["birth"], month) + GRACE
+        on = pd.to_datetime(child.map(given.get((vaccine, dose), {})))
+        count += ((limit >= here_since) & (limit <= index) & ~(on < index)).astype("Int64")
+    return count.clip(upper=MOST_DOSES_MISSING)
+
+
+def disability(view: View) -> pd.Series:
+    """Whether a certificate or a disability support is in force on the index date."""
+    if not view.has("disability"):
+        return view.missing
+    held = view.table("disability")
+    since, until = days(held["spell_from"]), days(held["spell_to"])
+    return yes_no(view.is_among(view.at_index(held[["person"]], since=since, until=until)))
+
+
+def _given(vaccine: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
+    """The first day each dose was given, by person."""
+    doses = vaccine.assign(on=days(vaccine["given_on"]), dose=vaccine["dose"].astype(str))
+    first = doses.dropna(subset=["on"]).groupby(["vaccine", "dose", "person"])["on"].min()
+    return {dose: days_of.droplevel([0, 1]) for dose, days_of in first.groupby(level=[0, 1])}
+
+
+def _months_after(birth: pd.Series, months: int) -> pd.Series:
+    distinct = birth.dropna().unique()
+    later = pd.DatetimeIndex(distinct) + pd.DateOffset(months=months)
+    return birth.map(dict(zip(distinct, later, strict=True)))
