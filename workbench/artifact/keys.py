@@ -71,6 +71,10 @@ class KeyRing:
             )
         return lines["public"]
 
+    def ensure(self, owner: str) -> str:
+        """The public half of the owner's key, made where there is none."""
+        return self.public(owner) if self._path(owner).exists() else self.create(owner)
+
     def signer(self, owner: str) -> Signer:
         """What signs for `owner`."""
         content = self._read(owner)

@@ -9,7 +9,13 @@ from workbench.cli.shell import run
 
 # noun: (module, one line of help). The help stands here so that `workbench --help` loads no noun.
 COMMANDS = {
+    "data": ("workbench.cli.data", "データの登録・取込 / Register items, take in what holders send"),
     "init": ("workbench.cli.init", "ホームを作成 / Create a workbench home"),
+    "people": ("workbench.cli.people", "利用者と役割 / People and their roles"),
+    "key": ("workbench.cli.key", "署名鍵 / Signing keys"),
+    "project": ("workbench.cli.project", "事業計画（利用目的） / Projects and their purposes"),
+    "policy": ("workbench.cli.policy", "判定基準とその根拠 / The thresholds and their sources"),
+    "audit": ("workbench.cli.audit", "監査ログ / The audit log"),
 }
 
 

@@ -139,8 +139,8 @@ class People:
         if actor == FOUNDER:
             if any(why_not(person, action) is None for person in self.all()):
                 raise Refused(
-                    ja=f"この操作（{action}）には、権限を持つ人を --as で指定してください。",
-                    en=f"Name, with --as, a person who may do this ({action}).",
+                    ja=f"この操作（{action}）には、権限を持つ人を --by で指定してください。",
+                    en=f"Name, with --by, a person who may do this ({action}).",
                 )
             return
         refused = why_not(self.get(actor), action)
