@@ -1,0 +1,85 @@
+"""
+The report as one HTML page: Japanese first, English at a switch, nothing fetched, no script.
+
+Drawn from the report's JSON alone; whoever holds the JSON can draw the page again to the byte.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import PackageLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from workbench.release import plots
+
+TEMPLATE = "report.html.j2"
+
+
+def render(report: Mapping[str, Any], *, language: str = "ja") -> str:
+    """The page of `report`; `language` is the one shown first."""
+    template = _environment().get_template(TEMPLATE)
+    return str(template.render(report=report, charts=charts(report), first=language))
+
+
+def charts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The charts this report has numbers for."""
+    return {name: draw(report) for name, (section, draw) in CHARTS.items() if section in report}
+
+
+def _limit(report: Mapping[str, Any], check: str, name: str) -> Any:
+    """The limit a check held its number against, or None when the check is not in the report."""
+    return next((f["limits"].get(name) for f in report["findings"] if f["check"] == check), None)
+
+
+# chart: (the report's section it needs, how to draw it)
+CHARTS: dict[str, tuple[str, Any]] = {
+    "classes": (
+        "classes",
+        lambda report: plots.class_sizes(report["classes"], k=_limit(report, "k_children", "k_children")),
+    ),
+    "suppression": (
+        "suppression",
+        lambda report: plots.suppression(
+            report["suppression"], limit=_limit(report, "suppression_subgroup", "suppression_subgroup")
+        ),
+    ),
+    "information_loss": (
+        "information_loss",
+        lambda report: plots.information_loss(report["information_loss"]),
+    ),
+    "fidelity": ("fidelity", lambda report: plots.fidelity(report["fidelity"])),
+    "ventiles": ("evaluation", lambda report: plots.ventiles(report["evaluation"]["ventiles"])),
+    "capacity": (
+        "evaluation",
+        lambda report: plots.capacity_curve(
+            report["evaluation"]["capacity_table"], chosen=report["evaluation"]["capacity"]
+        ),
+    ),
+}
+
+
+def _environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(
+        loader=PackageLoader("workbench.release"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["form"] = form
+    environment.filters["percent"] = plots.percent
+    return environment
+
+
+def form(value: float | None, kind: str) -> str:
+    """A number as people read it: a count, a share in per cent, or a number with two decimals."""
+    if value is None:
+        return "–"
+    return str(FORMS[kind](value))
+
+
+FORMS: dict[str, Any] = {
+    "count": lambda value: f"{value:,.0f}",
+    "share": plots.percent,
+    "number": lambda value: f"{value:,.2f}",
+}

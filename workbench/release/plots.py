@@ -1,0 +1,174 @@
+"""
+The report's plots as numbers for the page: bars, their lengths, and where the limit stands.
+
+Computing stands here, drawing in the template. Everything is told apart by shape, place and text as well as
+by shade, so that a page printed in grey says the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.release.findings import Text
+
+NOT_SHOWN = Text(ja="少数のため非表示", en="too few to show")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: `length` is a share of the axis (0–1); `beyond` when it lies on the wrong side of the limit."""
+
+    label: Text
+    length: float
+    shown: Text
+    beyond: bool = False
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A chart of bars on one axis; `limit` is a share of the axis, or None."""
+
+    bars: tuple[Bar, ...]
+    limit: float | None = None
+    limit_label: Text | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Lines over one axis, as points in shares of the axes; `mark` is where the decision was taken."""
+
+    lines: tuple[tuple[Text, tuple[tuple[float, float], ...]], ...]
+    ticks: tuple[tuple[float, str], ...]
+    mark: float | None
+
+
+def percent(value: float, *, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+def class_sizes(classes: Mapping[str, Any], *, k: int | None) -> Bars:
+    """Share of rows by the size of their class; bands below k are beyond the limit."""
+    sizes = classes["sizes"]
+    longest = max((size["share"] for size in sizes), default=0) or 1
+    return Bars(
+        tuple(
+            Bar(
+                label=_band(size["from"], size["to"]),
+                length=size["share"] / longest,
+                shown=Text(
+                    ja=f"{percent(size['share'])}（{size['classes']:,} 群）",
+                    en=f"{percent(size['share'])} ({size['classes']:,} classes)",
+                ),
+                beyond=k is not None and size["classes"] > 0 and _below(size["to"], k),
+            )
+            for size in sizes
+        )
+    )
+
+
+def _below(high: int | None, k: int) -> bool:
+    return high is not None and high < k
+
+
+def _band(low: int, high: int | None) -> Text:
+    if high is None:
+        return Text(ja=f"{low} 人以上", en=f"{low} or more")
+    if low == high:
+        return Text(ja=f"{low} 人", en=f"{low}")
+    return Text(ja=f"{low}–{high} 人", en=f"{low}–{high}")
+
+
+def suppression(measured: Mapping[str, Any], *, limit: float | None) -> Bars:
+    """Suppressed share overall, by policy subgroup and among the positives of each target."""
+    rows: list[tuple[Text, float | None]] = [(Text(ja="全体", en="Overall"), measured["overall"])]
+    rows += [(_group_label(group), group["rate"]) for group in measured["groups"]]
+    top = max([rate for _, rate in rows if rate is not None] + [1.6 * (limit or 0), 0.01])
+    return Bars(
+        tuple(
+            Bar(
+                label,
+                (rate or 0) / top,
+                NOT_SHOWN if rate is None else _same(percent(rate)),
+                _over(rate, limit),
+            )
+            for label, rate in rows
+        ),
+        limit=None if limit is None else limit / top,
+        limit_label=None
+        if limit is None
+        else Text(ja=f"上限 {percent(limit)}", en=f"limit {percent(limit)}"),
+    )
+
+
+def _over(rate: float | None, limit: float | None) -> bool:
+    return rate is not None and limit is not None and rate > limit
+
+
+def _group_label(group: Mapping[str, Any]) -> Text:
+    label = group["label"]
+    if group["of"] == "target":
+        return Text(ja=f"該当：{label['ja']}", en=f"Positive: {label['en']}")
+    return Text(**label)
+
+
+def information_loss(items: Sequence[Mapping[str, Any]]) -> Bars:
+    """How much of each item generalisation took; nothing to compare it with, so no limit."""
+    return Bars(tuple(Bar(Text(**item["label"]), item["loss"], _treatment(item)) for item in items))
+
+
+def _treatment(item: Mapping[str, Any]) -> Text:
+    if item["treatment"] == "dropped":
+        return Text(ja="項目ごと除外", en="left out")
+    if item["treatment"] == "kept":
+        return Text(ja=f"そのまま・{item['categories']} 区分", en=f"as it is, {item['categories']} values")
+    return Text(
+        ja=f"{item['categories']} 区分（一般化 {item['level']}/{item['height']}）",
+        en=f"{item['categories']} values (level {item['level']} of {item['height']})",
+    )
+
+
+def fidelity(measured: Mapping[str, Any]) -> Bars:
+    """How alike each column of a synthetic table is to the source, 1 being the same distribution."""
+    return Bars(
+        tuple(
+            Bar(Text(**column["label"]), column["score"], _same(f"{column['score']:.2f}"))
+            for column in measured["columns"]
+        )
+    )
+
+
+def ventiles(rows: Sequence[Mapping[str, Any]]) -> Bars:
+    """Share of children who came to have the difficulty, by twentieth of the score, highest first."""
+    top = max((row["precision"] for row in rows if row["precision"] is not None), default=0) or 1
+    return Bars(
+        tuple(
+            Bar(
+                Text(ja=f"上位 {row['from']}–{row['to']} %", en=f"top {row['from']}–{row['to']} %"),
+                (row["precision"] or 0) / top,
+                NOT_SHOWN if row["precision"] is None else _same(percent(row["precision"])),
+            )
+            for row in rows
+        )
+    )
+
+
+def capacity_curve(rows: Sequence[Mapping[str, Any]], *, chosen: float | None) -> Curve:
+    """Precision and recall over the share of children an office can visit."""
+    shown = [row for row in rows if row["precision"] is not None]
+    widest = max((row["capacity"] for row in shown), default=1) or 1
+
+    def line(key: str) -> tuple[tuple[float, float], ...]:
+        return tuple((row["capacity"] / widest, row[key]) for row in shown)
+
+    return Curve(
+        lines=(
+            (Text(ja="適合率", en="precision"), line("precision")),
+            (Text(ja="再現率", en="recall"), line("recall")),
+        ),
+        ticks=tuple((row["capacity"] / widest, percent(row["capacity"], digits=0)) for row in shown),
+        mark=None if chosen is None else chosen / widest,
+    )
+
+
+def _same(text: str) -> Text:
+    return Text(ja=text, en=text)

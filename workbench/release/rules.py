@@ -1,0 +1,51 @@
+"""
+The rules of review: each gives its reason or None; the workflow raises it, a page shows it.
+
+The rule of admission itself stands with the votes it counts (`votes.why_not_admit`).
+"""
+
+from workbench.errors import Refused
+from workbench.release.moves import LABELS, State
+from workbench.release.requests import Request
+
+
+def why_not_vote(request: Request, *, person: str) -> Refused | None:
+    """Why this person's vote on this request is not taken now."""
+    if request.author == person:
+        return Refused(
+            ja=f"申請者本人は申請 {request.id} に投票できません。ほかの審査者に依頼してください。",
+            en=f"The author does not vote on request {request.id}; ask other reviewers.",
+        )
+    if request.state is not State.IN_REVIEW:
+        ja, en = LABELS[request.state]
+        return Refused(
+            ja=f"申請 {request.id} は「{ja}」のため投票できません。投票は審査中の申請に限ります。",
+            en=f"Request {request.id} is {en}; votes are taken while a request is in review.",
+        )
+    return None
+
+
+def why_not_count(request: Request, *, report: str, cast_at: str, standing: str | None) -> Refused | None:
+    """Why a signed vote does not count: it is about another report, or older than the vote that stands."""
+    if report != request.report:
+        return Refused(
+            ja=f"申請 {request.id} の報告書は、投票された時点のものから変わっています。新しい報告書を読んで投票し直してください。",
+            en=f"The report of request {request.id} has changed since this vote; read the new report and vote again.",
+        )
+    # Without this, whoever kept an earlier envelope could put a withdrawn vote back.
+    if standing is not None and cast_at <= standing:
+        return Refused(
+            ja=f"申請 {request.id} には、同じ人のより新しい投票があります。",
+            en=f"Request {request.id} has a later vote of the same person.",
+        )
+    return None
+
+
+def why_not_under(policy: str, *, request: Request) -> Refused | None:
+    """Why a report made under another policy does not admit."""
+    if request.policy == policy:
+        return None
+    return Refused(
+        ja=f"申請 {request.id} の確認の後に方針が変わりました。workbench release report {request.id} で確認をやり直してください。",
+        en=f"The policy has changed since request {request.id} was checked; run 'workbench release report {request.id}' again.",
+    )

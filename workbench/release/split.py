@@ -1,0 +1,81 @@
+"""
+Which rows of a source table become training rows, test rows, or stay outside a release.
+
+Train and test share no household and no time: train holds earlier years of one group of households, test
+the last year of the other. The split is a pure function of the table and a seed, so the checks repeat it
+instead of believing it.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+Numbers = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class Part(StrEnum):
+    TRAIN = "train"
+    TEST = "test"
+    OUTSIDE = "outside"
+
+
+PARTS = (Part.TRAIN, Part.TEST)
+
+
+def assign(
+    source: pd.DataFrame,
+    *,
+    person: str | None,
+    household: str | None,
+    time: str | None,
+    targets: Sequence[str],
+    test_share: float,
+    seed: bytes,
+) -> "pd.Series[str]":
+    """The part of each row, in the order of `source`. Without a known target a row stays outside."""
+    groups = families(source, person=person, household=household)
+    held_back = _draw(groups, share=test_share, seed=seed)
+    part = pd.Series(np.where(held_back, Part.TEST, Part.TRAIN), index=source.index)
+    usable = source[list(targets)].notna().any(axis=1) if targets else pd.Series(True, index=source.index)
+    if time is not None:
+        last = source.loc[usable, time].max()
+        usable &= np.where(held_back, source[time] == last, source[time] < last)
+    return part.where(usable, str(Part.OUTSIDE))
+
+
+def families(source: pd.DataFrame, *, person: str | None, household: str | None) -> Numbers:
+    """
+    A number per row; rows with one number must stay together.
+
+    A child who moves between households joins them: otherwise the same child could be in train with one
+    parent and in test with the other.
+    """
+    people = np.arange(len(source)) if person is None else pd.factorize(source[person])[0]
+    if household is None:
+        return people
+    homes = pd.factorize(source[household])[0]
+    people_count = int(people.max(initial=-1)) + 1
+    size = people_count + int(homes.max(initial=-1)) + 1
+    # A row without a household is held by its person alone.
+    known = homes >= 0
+    edges = (np.ones(int(known.sum())), (people[known], homes[known] + people_count))
+    _, labels = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)
+    return np.asarray(labels)[people]
+
+
+def _draw(groups: Numbers, *, share: float, seed: bytes) -> Flags:
+    """True for the rows of a random `share` of the groups (at least one when there are two)."""
+    # Numbered by first appearance, so that only the rows' order and the seed decide.
+    numbers, distinct = pd.factorize(groups)
+    count = len(distinct)
+    held = min(max(round(count * share), 1), count - 1) if count > 1 else 0
+    generator = np.random.default_rng(int.from_bytes(seed, "big"))
+    chosen = np.zeros(count, dtype=bool)
+    chosen[generator.permutation(count)[:held]] = True
+    return chosen[numbers]

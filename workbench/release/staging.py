@@ -1,0 +1,119 @@
+"""
+The folder of a request: `bundle/` is what would leave, `evidence/` never leaves the room.
+
+What is handed in is copied first, file by file and only plain files, so that nobody can change it under
+the checks; the report is written into the copy, and the manifest seals it.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.artifact import manifest
+from workbench.artifact.canonical import sha256
+from workbench.artifact.tree import files_in
+from workbench.errors import Refused
+from workbench.home import Home, publish_folder, write_atomically
+from workbench.release import page, report
+from workbench.release.requests import Request
+
+REPORT_FOLDER = "report"
+REPORT = f"{REPORT_FOLDER}/report.json"
+PAGE = f"{REPORT_FOLDER}/report.html"
+# Written by us at the end; whatever was handed in under these names is not taken.
+OURS = (REPORT, PAGE, manifest.MANIFEST, manifest.ENVELOPE)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """The digests of a report and of the manifest that lists it."""
+
+    report: str
+    manifest: str
+
+
+def expect(refusal: Refused | None) -> None:
+    """Raise the reason a rule gave, if it gave one."""
+    if refusal is not None:
+        raise refusal
+
+
+def expect_reason(why: str) -> None:
+    """Every request and revocation says why."""
+    if not why.strip():
+        raise Refused(ja="理由を一文で書いてください（--why）。", en="Say why in one sentence (--why).")
+
+
+@contextmanager
+def copied(home: Home, *, bundle: Path, evidence: Path) -> Iterator[Path]:
+    """A copy of both folders aside, removed again unless it was placed."""
+    aside = home.staging / f".{secrets.token_hex(8)}.aside"
+    try:
+        _copy(bundle, aside / "bundle", leave_out=OURS)
+        _copy(evidence, aside / "evidence", leave_out=())
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def place(aside: Path, final: Path) -> None:
+    """
+    Make the copy appear at its request's place.
+
+    A folder that stands there belongs to a hand-in whose transaction a kill undid.
+    """
+    if final.exists():
+        shutil.rmtree(final)
+    publish_folder(aside, final)
+
+
+def _copy(source: Path, target: Path, *, leave_out: tuple[str, ...]) -> None:
+    target.mkdir(parents=True)
+    for path in sorted(files_in(source).keys() - set(leave_out)):
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / path, target / path, follow_symlinks=False)
+        os.chmod(target / path, 0o600)
+
+
+def content_paths(bundle: Path) -> list[str]:
+    """The files a request is about: all but those we write ourselves."""
+    return sorted(files_in(bundle).keys() - set(OURS))
+
+
+def content_digest(bundle: Path) -> str:
+    """One digest over everything the report speaks about."""
+    return manifest.content_digest(bundle, content_paths(bundle))
+
+
+def seal(request: Request, *, home: Home, made: Mapping[str, Any]) -> Sealed:
+    """Write the report, its page and the manifest into the request's bundle."""
+    bundle = request.bundle(home)
+    (bundle / REPORT_FOLDER).mkdir(exist_ok=True)
+    content = report.to_bytes(made)
+    write_atomically(bundle / REPORT, content)
+    write_atomically(bundle / PAGE, page.render(made).encode())
+    sealed = manifest.seal(
+        bundle,
+        kind=request.kind,
+        name=request.name,
+        version=request.version,
+        meta=meta(request, made),
+        demonstration=home.identity if home.is_demonstration else None,
+    )
+    return Sealed(report=sha256(content), manifest=sealed.digest)
+
+
+def meta(request: Request, made: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest tells without opening a file: how it is protected, for what, what was measured."""
+    return {
+        "protection": request.protection,
+        "purpose": request.purpose,
+        "guarantee": report.guarantee(made),
+        "parts": made.get("reconciliation", {}).get("parts", {}),
+        "source": made["provenance"].get("source"),
+    }
