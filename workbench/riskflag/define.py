@@ -1,0 +1,177 @@
+"""
+Defining a risk flag: what it looks for, among whom, from what, for how many visits.
+
+A definition is refused when it could not be right: a target that predicts itself, an identifier as a
+feature, something that was measured after the index date, a word that judges children beforehand, a
+thing the integer model cannot hold.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from workbench.errors import Refused
+from workbench.riskflag.dictionary import IDENTIFIER, Dictionary
+from workbench.riskflag.words import refuse_banned
+from workbench.scoring.model import Capacity
+
+SCHEMA = "riskflag-definition/1"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+TIE_RULES = ("leave_out", "take_in")
+
+# Items that say little more than that a family is poor: the baseline every flag is compared with.
+POVERTY_ITEMS = ("eq_income", "tax_exempt", "spa", "school_aid", "welfare", "arrears")
+
+# What the integer model cannot hold, with the nearest thing that it can.
+UNHELD = {
+    "date": ("日付", "dates", "基準日までの日数などの数値", "a number, such as days up to the index date"),
+    "text": ("自由記述", "free text", "区分の項目", "an item with categories"),
+}
+
+Levels = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """
+    What a risk flag is, before any model.
+
+    `capacity` is a share of the children considered, or a number of children. `eligible` and `excluded`
+    map items to the levels that decide who is considered. `positive` is the target's value that the flag
+    looks for. `known` names an item that is "yes" for
+    children some office already knows; `after_index` further items measured after the index date.
+    """
+
+    name: str
+    target: str
+    capacity: float | int
+    positive: str = "yes"
+    unit: str = "child"
+    title: Mapping[str, str] = field(default_factory=dict)
+    index_date: str = "04-01"
+    horizon: str = "next fiscal year"
+    eligible: Levels = field(default_factory=dict)
+    excluded: Levels = field(default_factory=dict)
+    known: str | None = None
+    after_index: Sequence[str] = ()
+    tie_rule: str = "leave_out"
+    poverty_items: Sequence[str] = POVERTY_ITEMS
+
+    def __post_init__(self) -> None:
+        for rule in RULES:
+            rule(self)
+
+    @property
+    def places(self) -> Capacity:
+        """The capacity as the model holds it."""
+        if isinstance(self.capacity, int):
+            return Capacity(children=self.capacity)
+        return Capacity(per_10000=int(Fraction(str(self.capacity)) * 10_000))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The items that decide who is considered."""
+        return tuple(dict.fromkeys([*self.eligible, *self.excluded]))
+
+    def to_json(self) -> dict[str, Any]:
+        """The definition as plain data."""
+        return {
+            "schema": SCHEMA,
+            **vars(self),
+            "title": dict(self.title),
+            "eligible": {item: list(levels) for item, levels in self.eligible.items()},
+            "excluded": {item: list(levels) for item, levels in self.excluded.items()},
+            "after_index": list(self.after_index),
+            "poverty_items": list(self.poverty_items),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Definition":
+        """The definition that `to_json` wrote."""
+        return Definition(**{name: value for name, value in data.items() if name != "schema"})
+
+    def check_features(self, features: Sequence[str], *, dictionary: Dictionary) -> None:
+        """Raise Refused for the first feature that no model of this flag may use."""
+        if not features:
+            raise Refused(
+                ja="特徴量がありません。features=[…] に項目名を並べてください。",
+                en="There are no features; list item names in features=[...].",
+            )
+        if len(set(features)) != len(features):
+            raise Refused(
+                ja="features に同じ項目が二度あります。一度ずつにしてください。",
+                en="features names an item twice; name each once.",
+            )
+        for feature in [*features, *self.conditions]:
+            self.check_item(feature, dictionary=dictionary)
+
+    def check_item(self, item: str, *, dictionary: Dictionary) -> None:
+        entry = dictionary[item]
+        if item == self.target:
+            raise Refused(
+                ja=f"「{item}」は予測の対象です。特徴量から外してください。",
+                en=f"'{item}' is what the flag looks for; leave it out of the features.",
+            )
+        if item in dictionary.targets or item in self.after_index:
+            raise Refused(
+                ja=f"「{item}」は基準日より後の情報です。基準日に分かっている項目だけを使ってください。",
+                en=f"'{item}' is dated after the index date; use only what is known on that day.",
+            )
+        if entry.role == IDENTIFIER:
+            raise Refused(
+                ja=f"「{item}」は個人を直接示す項目です。特徴量にはできません。",
+                en=f"'{item}' identifies a person directly and may not be a feature.",
+            )
+        if entry.kind in UNHELD:
+            ja, en, instead_ja, instead_en = UNHELD[entry.kind]
+            raise Refused(
+                ja=f"「{item}」は{ja}で、判定モデルに入れられません。代わりに{instead_ja}を使ってください。",
+                en=f"'{item}' holds {en}, which the model cannot hold; use {instead_en} instead.",
+            )
+
+
+def check_name(definition: Definition) -> None:
+    if not NAME.fullmatch(definition.name):
+        raise Refused(
+            ja="名前は小文字の英数字と - _ で書いてください（例: school-attendance）。",
+            en="Write the name in lower-case letters, digits, - and _ (for example school-attendance).",
+        )
+
+
+def check_words(definition: Definition) -> None:
+    for place, text in {
+        "name": definition.name,
+        **{f"title.{k}": v for k, v in definition.title.items()},
+    }.items():
+        refuse_banned(text, place=place)
+
+
+def check_capacity(definition: Definition) -> None:
+    capacity = definition.capacity
+    fits = capacity >= 1 if isinstance(capacity, int) else 0.0001 <= capacity <= 1
+    if isinstance(capacity, bool) or not fits:
+        raise Refused(
+            ja="capacity は 0 より大きく 1 以下の割合（例 0.05）か、1 以上の人数で指定してください。",
+            en="Give capacity as a share above 0 and up to 1 (such as 0.05), or as a number of children from 1.",
+        )
+
+
+def check_tie_rule(definition: Definition) -> None:
+    if definition.tie_rule not in TIE_RULES:
+        raise Refused(
+            ja="tie_rule は leave_out（同点で収まらない組は外す）か take_in（全員入れる）にしてください。",
+            en="tie_rule is leave_out (a tied group that does not fit stays out) or take_in (all of it comes in).",
+        )
+
+
+def check_target(definition: Definition) -> None:
+    if definition.target in definition.conditions:
+        raise Refused(
+            ja=f"「{definition.target}」は予測の対象です。対象者の条件には使えません。",
+            en=f"'{definition.target}' is what the flag looks for and cannot decide who is considered.",
+        )
+
+
+RULES = (check_name, check_words, check_capacity, check_tie_rule, check_target)

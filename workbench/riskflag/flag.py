@@ -1,0 +1,122 @@
+"""
+What an analyst types: a flag that is defined once, fitted on one part and evaluated on the other.
+
+    flag = RiskFlag("school-attendance", target="absent_30d_next_year", capacity=0.05)
+    model = flag.fit(children.train, LogisticRegression(), features=[...])
+    report = flag.evaluate(model, children.test, groups=["sex"])
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from workbench.errors import Refused
+from workbench.riskflag import explain, plots
+from workbench.riskflag.define import Definition
+from workbench.riskflag.dictionary import NOT_RECORDED
+from workbench.riskflag.evaluate import MIN_CELL, evaluate
+from workbench.riskflag.part import Part
+from workbench.riskflag.plotting import Plot, japanese_font
+from workbench.riskflag.report import Report
+from workbench.riskflag.train import Training, train
+from workbench.scoring.model import Feature, Model
+
+
+@dataclass(frozen=True)
+class FittedFlag:
+    """A flag's compiled model, with what it was trained on. It prints as the whole table of its points."""
+
+    definition: Definition
+    model: Model
+    training: Training
+    part: Part
+
+    def plot(self) -> Plot:
+        """The points of every level of every item."""
+        language = "ja" if japanese_font() else "en"
+        return plots.contributions(
+            [self._drawn(feature, language=language) for feature in self.model.features]
+        )
+
+    def _drawn(self, feature: Feature, *, language: str) -> dict[str, Any]:
+        entry = self.part.dictionary[feature.name]
+        words = explain.place_words(feature, entry, language=language)
+        return {
+            "label": entry.label[language],
+            "words": [*words.values(), NOT_RECORDED[language]],
+            "points": [*feature.points, feature.missing],
+        }
+
+    def _repr_html_(self) -> str:
+        rows = "".join(self._html_row(feature) for feature in self.model.features)
+        notes = "".join(
+            f"<li>{escape(note['ja'])}<br><small>{escape(note['en'])}</small></li>"
+            for note in self.training.notes
+        )
+        return (
+            f"<p><b>{escape(self.definition.name)}</b>: 加法モデル / additive model, "
+            f"基点 base {self.model.base:+,}, しきい値 threshold {self.model.threshold.score:+,} "
+            "(1000 = 1 logit; 確率ではありません / not a probability)</p>"
+            "<table><thead><tr><th>項目 / item</th><th>区分と点数 / levels and points</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table><ul>{notes}</ul>"
+        )
+
+    def _html_row(self, feature: Feature) -> str:
+        entry = self.part.dictionary[feature.name]
+        words = explain.place_words(feature, entry, language="ja")
+        cells = [
+            f"{words[place]} {points:+d}"
+            for place, points in zip(feature.places, feature.points, strict=True)
+        ]
+        cells.append(f"{NOT_RECORDED['ja']} {feature.missing:+d}")
+        name = f"{escape(entry.label['ja'])}<br><small>{escape(entry.label['en'])}</small>"
+        return f"<tr><td>{name}</td><td>{escape('　'.join(cells))}</td></tr>"
+
+
+class RiskFlag(Definition):
+    """A definition that fits and evaluates. See `Definition` for its arguments; all but the name are keywords."""
+
+    def fit(
+        self,
+        part: Part,
+        estimator: Any,
+        *,
+        features: Sequence[str],
+        edges: Mapping[str, Sequence[float]] | None = None,
+        min_cell: int = MIN_CELL,
+        seed: int = 0,
+    ) -> FittedFlag:
+        """Train on `part` and compile to the integer model; see `train`."""
+        model, training = train(
+            self, part, estimator, features=features, edges=edges, min_cell=min_cell, seed=seed
+        )
+        return FittedFlag(definition=self, model=model, training=training, part=part)
+
+    def evaluate(
+        self, model: FittedFlag, part: Part, *, groups: Sequence[str] = (), min_cell: int = MIN_CELL
+    ) -> Report:
+        """Evaluate the compiled model on the test part of the dataset it was trained on."""
+        if part.source != model.part.source or part.name == model.part.name:
+            raise Refused(
+                ja="評価には、学習に使ったデータセットの検証用（test）を渡してください。",
+                en="Evaluate on the test part of the dataset the model was trained on.",
+            )
+        data = evaluate(
+            model.model, model.definition, train=model.part, test=part, by=groups, min_cell=min_cell
+        )
+        return Report(data, labels={item: level_labels(part, item) for item in groups})
+
+
+def level_labels(part: Part, item: str) -> dict[str, str]:
+    """An item's levels in words for tables, and under "" its own label."""
+    if item not in part.dictionary:
+        return {}
+    entry = part.dictionary[item]
+    both = {
+        value: " / ".join(
+            dict.fromkeys(entry.value_label(value, language=language) for language in ("ja", "en"))
+        )
+        for value in (*entry.values, "yes", "no")
+    }
+    return {**both, "": f"{entry.label['ja']} / {entry.label['en']}"}
