@@ -15,6 +15,7 @@ COMMANDS = {
     "key": ("workbench.cli.key", "署名鍵 / Signing keys"),
     "project": ("workbench.cli.project", "事業計画（利用目的） / Projects and their purposes"),
     "policy": ("workbench.cli.policy", "判定基準とその根拠 / The thresholds and their sources"),
+    "lab": ("workbench.cli.lab", "分析の部屋（JupyterLab） / The controlled Jupyter environment"),
     "audit": ("workbench.cli.audit", "監査ログ / The audit log"),
 }
 

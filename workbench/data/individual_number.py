@@ -19,8 +19,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from functools import cache
+from decimal import Decimal
 from itertools import groupby
 
 import numpy as np
@@ -32,18 +31,31 @@ INDIVIDUAL, RESIDENT = 12, 11
 WEIGHTS = {INDIVIDUAL: (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2), RESIDENT: (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)}
 
 KANJI_DIGITS = dict(zip("〇零一二三四五六七八九", "00123456789", strict=True))
-NOT_DIGITS = r"[^\p{Nd}" + "".join(KANJI_DIGITS) + "]"
 # The long-vowel mark stands where a hyphen is meant, but counts as a letter.
-LIKE_A_HYPHEN = str.maketrans("ーｰ", "--")
-# A colon never parts an Individual Number but always parts a time of day: 2024-04-01 12:30 is not one.
-RUN = re.compile(r"\d+(?:(?:_|[^\w:])+\d+)*")
+LIKE_A_HYPHEN = "[ーｰ]"
+# The time in 2024-04-01 12:30 belongs to no number; with it, the digits of a moment would be twelve.
+TIME_OF_DAY = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?![\d:])")
+RUN = re.compile(r"\d+(?:[\W_]+\d+)*")
 PIECES = re.compile(r"\d+|\D+")
-NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?")
+NUMBER = re.compile(r"[+-]?(?P<whole>\d+)(?:\.(?P<fraction>\d*))?(?P<exponent>[eE][+-]?\d{1,2})?")
 MOBILE = re.compile(r"0[5-9]0\d{8}")
+
+# For Arrow: values with eleven digits and no letter between them, or a number with an exponent.
+ANY_DIGIT = r"[\p{Nd}" + "".join(KANJI_DIGITS) + "]"
+WORTH_READING = ANY_DIGIT + r"(?:[^\p{L}\p{N}]*" + ANY_DIGIT + r"){10}|^\s*[+-]?[0-9.]+[eE]"
 
 # Names by which a column says what it holds.
 FORBIDDEN_NAMES = frozenset(
-    "個人番号 マイナンバー 住民票コード my_number mynumber individual_number juki_code resident_record_code".split()
+    [
+        "個人番号",
+        "マイナンバー",
+        "住民票コード",
+        "individual_number",
+        "juki_code",
+        "my_number",
+        "mynumber",
+        "resident_record_code",
+    ]
 )
 
 
@@ -57,7 +69,8 @@ class Scan:
 
 def check_digit(digits: str) -> str:
     """The check digit that belongs after `digits` (eleven, or ten of a resident record code)."""
-    rest = sum(int(digit) * weight for digit, weight in zip(digits, WEIGHTS[len(digits) + 1], strict=True)) % 11
+    weights = WEIGHTS[len(digits) + 1]
+    rest = sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=True)) % 11
     return "0" if rest <= 1 else str(11 - rest)
 
 
@@ -78,68 +91,96 @@ def is_forbidden_name(name: str) -> bool:
 
 def scan(values: pa.Array, *, numeric: bool = False) -> Scan:
     """
-    Look through distinct strings; `numeric` columns have lost their leading zeros.
+    Look through distinct strings; in a `numeric` column a leading zero may be lost.
 
-    Values with fewer than eleven digits are put aside by Arrow; only the rest are read one by one.
+    Cells of plain digits are checked all at once, and Arrow puts aside what cannot hold such a number; only
+    the rest is read value by value.
     """
-    values = pc.fill_null(values.cast(pa.string()), "")
-    individual, resident = np.zeros(len(values), bool), np.zeros(len(values), bool)
-    eleven_failing = 0
-    for position in np.flatnonzero(digit_counts(values) >= RESIDENT):
-        found = set(candidates(plain_digits(values[position].as_py())))
-        individual[position] = any(is_individual(digits, numeric=numeric) for digits in found)
-        codes = [digits for digits in found if len(digits) == RESIDENT and not MOBILE.fullmatch(digits)]
-        resident[position] = any(map(is_valid, codes))
-        eleven_failing += bool(codes) and not resident[position]
-    if eleven_failing >= resident.sum():
+    normal = pc.utf8_normalize(pc.fill_null(values.cast(pa.string()), ""), form="NFKC")
+    normal = pc.replace_substring_regex(normal, LIKE_A_HYPHEN, "-")
+    plain = np.asarray(pc.match_substring_regex(normal, "^[0-9]+$"))
+    individual, eleven, resident = look_at_plain(normal, plain=plain, numeric=numeric)
+    for position in np.flatnonzero(np.asarray(pc.match_substring_regex(normal, WORTH_READING)) & ~plain):
+        text = plain_digits(normal[int(position)].as_py())
+        individual[position], eleven[position], resident[position] = look_at_text(text, numeric=numeric)
+    if 2 * resident.sum() <= eleven.sum():
         resident[:] = False
     return Scan(individual, resident)
 
 
-def is_individual(digits: str, *, numeric: bool) -> bool:
-    padded = digits.zfill(INDIVIDUAL) if numeric and len(digits) == RESIDENT else digits
-    return len(padded) == INDIVIDUAL and is_valid(padded)
+Marks = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def digit_counts(values: pa.Array) -> np.ndarray:
-    """How many digits, of any script, each value holds."""
-    normal = pc.utf8_normalize(values, form="NFKC")
-    return np.asarray(pc.utf8_length(pc.replace_substring_regex(normal, NOT_DIGITS, "")))
+def look_at_plain(values: pa.Array, *, plain: np.ndarray, numeric: bool) -> Marks:
+    """Of cells that are only digits: Individual Numbers, eleven digits, and those with a right check digit."""
+    length = np.where(plain, np.asarray(pc.utf8_length(values)), 0)
+    individual = with_check_digit(values, where=length == INDIVIDUAL, length=INDIVIDUAL)
+    if numeric:
+        padded = pc.utf8_lpad(values, INDIVIDUAL, "0")
+        individual |= with_check_digit(padded, where=length == RESIDENT, length=INDIVIDUAL)
+    mobile = np.asarray(pc.match_substring_regex(values, f"^{MOBILE.pattern}$"))
+    eleven = (length == RESIDENT) & ~mobile
+    return individual, eleven, with_check_digit(values, where=eleven, length=RESIDENT)
+
+
+def with_check_digit(values: pa.Array, *, where: np.ndarray, length: int) -> np.ndarray:
+    """Which of the values at `where`, each of `length` digits, end in the right check digit."""
+    chosen = np.array(values.filter(pa.array(where)).to_pylist(), dtype=f"S{length}")
+    digits = chosen.view(np.uint8).reshape(-1, length).astype(np.int64) - ord("0")
+    rest = digits[:, :-1] @ np.array(WEIGHTS[length]) % 11
+    marked = np.zeros(len(where), dtype=bool)
+    marked[where] = digits[:, -1] == np.where(rest <= 1, 0, 11 - rest)
+    return marked
+
+
+def look_at_text(text: str, *, numeric: bool) -> tuple[bool, bool, bool]:
+    """The same of one cell of any text."""
+    found = {digits for digits in candidates(text) if len(digits) in WEIGHTS}
+    twelve = {digits.zfill(INDIVIDUAL) for digits in found if numeric or len(digits) == INDIVIDUAL}
+    eleven = {digits for digits in found if len(digits) == RESIDENT and not MOBILE.fullmatch(digits)}
+    return any(map(is_valid, twelve)), bool(eleven), any(map(is_valid, eleven))
+
+
+class DigitTable(dict[int, int | str]):
+    """For `str.translate`: the digit of a character of any script, or the character itself."""
+
+    def __missing__(self, code: int) -> int | str:
+        character = chr(code)
+        self[code] = KANJI_DIGITS.get(character) or str(unicodedata.decimal(character, character))
+        return self[code]
+
+
+DIGITS = DigitTable()
 
 
 def plain_digits(text: str) -> str:
     """`text` with every digit, full-width, circled, Arabic or kanji, as 0-9."""
-    normal = unicodedata.normalize("NFKC", text).translate(LIKE_A_HYPHEN)
-    return normal if normal.isascii() else "".join(map(plain_digit, normal))
-
-
-@cache
-def plain_digit(character: str) -> str:
-    return KANJI_DIGITS.get(character) or str(unicodedata.decimal(character, character))
+    return re.sub(LIKE_A_HYPHEN, "-", unicodedata.normalize("NFKC", text)).translate(DIGITS)
 
 
 def candidates(text: str) -> Iterator[str]:
     """The strings of digits that a reader of `text` may take for one number."""
     if number := NUMBER.fullmatch(text.strip()):
-        yield from whole_number(number.group())
+        yield from whole_number(number)
         return
-    for run in RUN.finditer(text):
-        pieces = PIECES.findall(run.group())
+    for run in RUN.findall(TIME_OF_DAY.sub("t", text)):
+        if len(run) < RESIDENT:
+            continue
+        pieces = PIECES.findall(run)
         groups, marks = pieces[::2], pieces[1::2]
         yield from groups
         yield "".join(groups)
         yield from alike_marks(groups, marks)
-        yield from ("".join(four) for four in fours(groups))
+        yield from fours(groups)
 
 
-def whole_number(text: str) -> Iterator[str]:
+def whole_number(number: re.Match[str]) -> Iterator[str]:
     """The digits of a whole number written plainly, with a zero fraction, or with an exponent."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return
-    if value == value.to_integral_value():
-        yield text if text.isdigit() else f"{abs(value):.0f}"
+    if number["exponent"]:
+        value = abs(Decimal(number.group()))
+        yield from [f"{value:.0f}"] if value == value.to_integral_value() else []
+    elif not (number["fraction"] or "").strip("0"):
+        yield number["whole"]
 
 
 def alike_marks(groups: list[str], marks: list[str]) -> Iterator[str]:
@@ -151,8 +192,8 @@ def alike_marks(groups: list[str], marks: list[str]) -> Iterator[str]:
         start = end
 
 
-def fours(groups: list[str]) -> Iterator[list[str]]:
+def fours(groups: list[str]) -> Iterator[str]:
     """Three groups of four in a row: as the number is printed on the card."""
     for window in zip(groups, groups[1:], groups[2:], strict=False):
         if {len(group) for group in window} == {4}:
-            yield list(window)
+            yield "".join(window)

@@ -37,12 +37,14 @@ class PlainLoader(BASE):
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 — PyYAML reads this name on the class
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
         return once((str(key.value), self.construct_object(value, deep=True)) for key, value in node.value)
 
 
 for name, (pattern, first) in PLAIN_TYPES.items():
-    PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"^(?:{pattern})$"), list(first))
+    PlainLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{name}", re.compile(f"^(?:{pattern})$"), list(first)
+    )
 
 
 def once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -113,7 +115,8 @@ def check(document: Any) -> None:
     where = place(document, error.absolute_path)
     ja, en = SENTENCES.get(str(error.validator), malformed)(error)
     raise Unusable(
-        ja=f"データ項目台帳の {where} を直してください。{ja}。", en=f"Correct {where} of the item register: {en}."
+        ja=f"データ項目台帳の {where} を直してください。{ja}。",
+        en=f"Correct {where} of the item register: {en}.",
     )
 
 
@@ -142,7 +145,7 @@ def not_one_of(error: jsonschema.ValidationError) -> tuple[str, str]:
     return f"次のいずれかにします: {allowed}", f"it must be one of {allowed}"
 
 
-def malformed(error: jsonschema.ValidationError) -> tuple[str, str]:
+def malformed(_error: jsonschema.ValidationError) -> tuple[str, str]:
     return "空か、型か書き方が違います", "it is empty, or of another type or form than it must be"
 
 
