@@ -2,6 +2,7 @@
 Can this machine give the sandbox? Found out by running it, never by looking at versions or settings.
 """
 
+import errno
 import json
 import os
 import platform
@@ -57,6 +58,11 @@ def _why_not_running() -> Unprotected | None:
         return _incomplete(missing) if missing else None
     except subprocess.TimeoutExpired:
         return _did_not_start("time-out")
+    except OSError as error:
+        # A root that owns no other user (in a container of another kind) cannot give one to a kernel.
+        if error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
+        return _did_not_start(str(error.strerror))
     finally:
         run_folder.remove(folder)
 

@@ -186,6 +186,20 @@ def table(verdicts: list[Verdict]) -> str:
     return "\n".join([*lines, f"{blocked}/{len(verdicts)} BLOCKED"])
 
 
+def as_rows(verdicts: list[Verdict]) -> list[dict[str, str]]:
+    """The same for programs."""
+    return [
+        {
+            "act": verdict.act,
+            "outcome": verdict.outcome,
+            "how": verdict.how,
+            "ja": ACTS[verdict.act].ja,
+            "en": ACTS[verdict.act].en,
+        }
+        for verdict in verdicts
+    ]
+
+
 def why_not_proven(verdicts: list[Verdict]) -> Refused | None:
     """The acts that were not blocked, or None."""
     open_ones = [verdict.act for verdict in verdicts if verdict.outcome is not Outcome.BLOCKED]

@@ -62,6 +62,7 @@ ENVIRONMENT = MappingProxyType(
 )
 PASSED_ON = ("WORKBENCH_LANG", "TZ")
 
+LAUNCHER = Path(__file__).with_name("launch.py")
 NAMESPACES = ("user", "pid", "net", "ipc", "uts", "cgroup-try")
 SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SYSTEM_FILES = ("/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime")
@@ -248,7 +249,7 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
     handle, path = tempfile.mkstemp(prefix="plan-", dir=folder)
     with open(handle, "w", encoding="utf-8") as file:
         json.dump(plan, file)
-    return [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), path]
+    return [sys.executable, "-I", "-S", str(LAUNCHER), path]
 
 
 def command_inside(command: list[str], *, limits: Limits) -> list[str]:

@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import signal
-import stat
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ from workbench.lab.sandbox import Limits, Sandbox
 from workbench.lab.workspace import Workspace
 from workbench.state import State
 
-MOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*-[0-9]+\.[0-9]+\.[0-9]+")
+MOUNT_NAME = re.compile(r"[a-z][a-z0-9-]*-[0-9]+(?:\.[0-9]+){0,2}", re.ASCII)
 PATIENCE = 10
 
 
@@ -60,6 +59,7 @@ class Session:
         self._kernels: dict[str, subprocess.Popen[bytes]] = {}
         run_folder.clear_leftovers()
         self._folders: dict[str, Path] = {}
+        self._closed = False
         self._refuse_unprotected()
         self.workspace = Workspace.of(home, analyst=analyst)
         self.owner = self.workspace.owner
@@ -123,6 +123,9 @@ class Session:
 
     def close(self) -> None:
         """End every kernel and the gateway. What the analyst saved stays in the workspace."""
+        if self._closed:
+            return
+        self._closed = True
         for kernel in list(self._folders):
             self.forget_kernel(kernel)
         self._gateway.close()
@@ -143,8 +146,6 @@ class Session:
                     ja="データ製品の名前と版が正しくありません。",
                     en="The name and version of a data product are not well-formed.",
                 )
-            if self.owner:
-                make_readable(folder)
             manifest = sha256((folder / "manifest.json").read_bytes())
             self.record(Event.DATASET_OPENED, manifest=manifest, dataset=name)
 
@@ -154,15 +155,3 @@ def end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=PATIENCE)
-
-
-def make_readable(folder: Path) -> None:
-    """
-    Let the kernel's user read an admitted bundle. The catalogue above it stays closed to other users.
-    """
-    for path in (folder, *folder.rglob("*")):
-        about = path.lstat()
-        if stat.S_ISDIR(about.st_mode):
-            path.chmod(0o555)
-        elif stat.S_ISREG(about.st_mode):
-            path.chmod(0o444)

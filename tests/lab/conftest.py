@@ -1,0 +1,96 @@
+import subprocess
+import textwrap
+
+import nbformat
+import pytest
+
+from workbench.home import Home
+from workbench.lab import run_folder
+from workbench.lab.sandbox import launch_command
+from workbench.lab.session import Session
+from workbench.state import State
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home.create(tmp_path / "home", seed=1)
+
+
+@pytest.fixture
+def state(home):
+    state = State.open(home)
+    yield state
+    state.close()
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A folder as the catalogue keeps it, closed to other users."""
+    folder = tmp_path / "store" / "0123"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    (folder / "train.csv").write_text("grade,poverty\n6-11,no\n")
+    return folder
+
+
+@pytest.fixture
+def open_session(home, state, dataset):
+    """Opens sessions that close with the test."""
+    opened = []
+
+    def open_one(**changes):
+        given = {
+            "analyst": "analyst-1",
+            "project": "early-support",
+            "datasets": {"child-year-1.0.0": dataset},
+            "trusted": b'{"keys": {}}',
+            "verbs": {"echo": lambda _, request: request.get("say")},
+        }
+        session = Session(home, state, **(given | changes))
+        opened.append(session)
+        return session
+
+    yield open_one
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture
+def session(open_session):
+    return open_session()
+
+
+@pytest.fixture
+def in_sandbox(session):
+    """Runs Python in the session's sandbox, without a kernel, and returns what it printed."""
+
+    def run(code, *, check=True):
+        folder = run_folder.make()
+        command = launch_command(session.sandbox(), ["python", "-c", textwrap.dedent(code)], folder=folder)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        run_folder.remove(folder)
+        assert not check or ended.returncode == 0, ended.stderr
+        return ended.stdout.strip() if check else ended
+
+    return run
+
+
+@pytest.fixture
+def notebook():
+    """A notebook with these code cells, as bytes."""
+
+    def make(*sources):
+        cells = [nbformat.v4.new_code_cell(textwrap.dedent(source)) for source in sources]
+        return nbformat.writes(nbformat.v4.new_notebook(cells=cells)).encode()
+
+    return make
+
+
+@pytest.fixture
+def texts():
+    """What the cells of an executed notebook printed, one text per cell."""
+
+    def of(notebook):
+        return ["".join(output.get("text", "") for output in cell.outputs).strip() for cell in notebook.cells]
+
+    return of
