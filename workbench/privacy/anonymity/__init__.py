@@ -1,0 +1,1 @@
+"""Anonymised tables: equivalence classes, what they disclose, and the search for the least generalisation."""

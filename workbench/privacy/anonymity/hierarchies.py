@@ -1,0 +1,245 @@
+"""
+Generalisation hierarchies: for each item, a ladder from its raw values to '*'.
+
+A level is an item of the recoding (`riskflag-recode/1`), so what the search tries is what the release and
+the scorer apply. Files: ARX's CSV form (`;`, one column a level, raw value first) for tables of values,
+JSON for ladders of intervals. Levels must nest: two values alike on one level stay alike above it.
+A missing value stays a category of its own until the level where everything is alike.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from workbench.errors import NotFound, Unusable
+from workbench.privacy.anonymity.classes import Coded
+from workbench.scoring import recode
+from workbench.scoring.recode import MISSING, UNSEEN
+
+LADDER = "workbench-hierarchy/1"
+INFIX = "_hierarchy_"
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """One item's ladder; `levels[0]` is the raw value, each level an item of the recoding."""
+
+    item: str
+    kind: Literal["table", "interval"]
+    levels: tuple[Mapping[str, Any], ...]
+
+    @property
+    def height(self) -> int:
+        """How many steps it can be generalised."""
+        return len(self.levels) - 1
+
+    def recode(self, level: int) -> dict[str, Any]:
+        """The item of the recoding that generalises to `level`."""
+        return dict(self.levels[level])
+
+    def labels(self, words: Sequence[str], *, level: int) -> list[str]:
+        """What each word (as it reads; MISSING for missing) becomes on `level`; UNSEEN where it is not in the ladder."""
+        item = self.levels[level]
+        if item["kind"] == "keep":
+            return list(words)
+        raws = [None if spelling == MISSING else spelling for spelling in words]
+        return [str(label) for label in recode.apply(item, raws).to_pylist()] if raws else []
+
+    def leaves(self, observed: Iterable[str]) -> list[str]:
+        """The finest values: those of the table, or of a ladder of intervals those observed; missing if observed."""
+        known = self.levels[0]["map"] if self.kind == "table" else ()
+        return sorted({*known, *(observed if self.kind == "interval" else {MISSING} & set(observed))})
+
+    def require_cover(self, column: Coded) -> None:
+        """Raise Unusable, naming the first row and never the value, if the ladder misses a value of the column."""
+        level = 0 if self.kind == "table" else self.height
+        missed = np.array([label == UNSEEN for label in self.labels(column.words, level=level)], dtype=bool)
+        if missed.any():
+            rows = np.flatnonzero(missed[column.codes])
+            raise Unusable(
+                ja=f"項目「{self.item}」の {rows[0] + 1} 行目（全 {len(rows)} 行）の値が階層表にありません。"
+                "階層表にその値の行を加えるか、表の値を直してください。",
+                en=f"The hierarchy of '{self.item}' misses the value of row {rows[0] + 1} ({len(rows)} rows in "
+                "all); add a row for it to the hierarchy or correct the table.",
+            )
+
+
+def from_rows(item: str, rows: Sequence[Sequence[str]]) -> Hierarchy:
+    """A table: one row for each raw value, then its label on each level. A row '(missing)' labels missing values."""
+    check_rows(item, rows)
+    width = len(rows[0])
+    absent = next((row for row in rows if row[0] == MISSING), None)
+    levels = []
+    for level in range(width):
+        mapping = {row[0]: row[level] for row in rows if row[0] != MISSING}
+        levels.append({"kind": "table", "map": mapping, **missing_at(mapping.values(), absent, level=level)})
+    return Hierarchy(item=item, kind="table", levels=tuple(levels))
+
+
+def missing_at(labels: Iterable[str], absent: Sequence[str] | None, *, level: int) -> dict[str, str]:
+    """The label of missing values on a level, where it is not MISSING."""
+    if absent is not None:
+        return {"missing": absent[level]}
+    # Where everything is alike, a missing value is too: told apart, it would be all that is left to see.
+    alike = set(labels)
+    return {"missing": alike.pop()} if level and len(alike) == 1 else {}
+
+
+def check_rows(item: str, rows: Sequence[Sequence[str]]) -> None:
+    """Raise Unusable for a table that is empty, ragged, repeats a raw value, has blanks, or does not nest."""
+    if not rows or len(rows[0]) < 2:
+        raise faulty(item, ja="行または段がありません", en="has no row or no level")
+    met: set[str] = set()
+    for place, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise faulty(
+                item, ja=f"の {place} 行目の列数が 1 行目と違います", en=f"has another width in row {place}"
+            )
+        if not all(row) or row[0] in met:
+            raise faulty(
+                item,
+                ja=f"の {place} 行目が空欄を含むか、値が重複しています",
+                en=f"has a blank or a repeated value in row {place}",
+            )
+        met.add(row[0])
+    for level in range(len(rows[0]) - 1):
+        require_function(item, [(row[level], row[level + 1]) for row in rows], level=level)
+
+
+def require_function(item: str, steps: Iterable[tuple[str, str]], *, level: int) -> None:
+    """Raise Unusable if two values alike on `level` differ on the next."""
+    above: dict[str, str] = {}
+    for place, (label, coarser) in enumerate(steps, start=1):
+        if above.setdefault(label, coarser) != coarser:
+            raise faulty(
+                item,
+                ja=f"は段 {level} で同じ値が段 {level + 1} で分かれます（{place} 行目）",
+                en=f"splits on level {level + 1} what is alike on level {level} (row {place})",
+            )
+
+
+def from_ladder(item: str, ladder: Sequence[Mapping[str, Any]]) -> Hierarchy:
+    """Intervals: each level has rising `edges` and one label more; label i holds edges[i-1] <= x < edges[i]."""
+    levels: list[dict[str, Any]] = [{"kind": "keep"}]
+    for place, step in enumerate(ladder, start=1):
+        if set(step) - {"edges", "labels", "missing"} or not {"edges", "labels"} <= set(step):
+            raise faulty(
+                item, ja=f"の段 {place} に必要な欄がありません", en=f"lacks a field on level {place}"
+            )
+        labels = step["labels"]
+        absent = None if "missing" not in step else [step["missing"]] * (place + 1)
+        levels.append(
+            {
+                "kind": "interval",
+                "edges": step["edges"],
+                "labels": labels,
+                **missing_at(labels, absent, level=place),
+            }
+        )
+    if len(levels) == 1:
+        raise faulty(item, ja="に段がありません", en="has no level")
+    for level in levels[1:]:
+        recode.check({"schema": recode.SCHEMA, "items": {item: level}})
+    # The raw value is finer than any interval: it has, so to speak, every edge.
+    finer = set(levels[1]["edges"])
+    for place, level in enumerate(levels[1:], start=1):
+        check_nested(item, finer, level, level=place)
+        finer = set(level["edges"])
+    return Hierarchy(item=item, kind="interval", levels=tuple(levels))
+
+
+def check_nested(item: str, finer: set[float], step: Mapping[str, Any], *, level: int) -> None:
+    """Raise Unusable unless every edge of `step` is one of the finer level, and each label is given once."""
+    if set(step["edges"]) - finer or len(set(step["labels"])) != len(step["labels"]):
+        raise faulty(
+            item,
+            ja=f"の段 {level} の区切りが一つ細かい段にないか、同じ名前が二度あります",
+            en=f"has an edge on level {level} that the finer level lacks, or gives a label twice",
+        )
+
+
+def load(folder: Path, *, table: str = "*") -> dict[str, Hierarchy]:
+    """
+    The hierarchies in `folder`, by item: files `TABLE_hierarchy_ITEM.csv` and `.json`.
+
+    `table` chooses among several tables; an item with two files is Unusable, a folder without any NotFound.
+    """
+    found: dict[str, Hierarchy] = {}
+    for path in sorted(folder.glob(f"{table}{INFIX}*")):
+        if path.suffix not in READERS:
+            continue
+        hierarchy = read(path)
+        if hierarchy.item in found:
+            raise faulty(hierarchy.item, ja="のファイルが二つあります", en="has two files")
+        found[hierarchy.item] = hierarchy
+    if not found:
+        raise NotFound(
+            ja=f"{folder} に階層ファイル（…{INFIX}項目名.csv または .json）がありません。",
+            en=f"There is no hierarchy file (…{INFIX}ITEM.csv or .json) in {folder}.",
+        )
+    return found
+
+
+def read(path: Path) -> Hierarchy:
+    """The hierarchy in a file; the item's name is what follows `_hierarchy_`."""
+    item = path.stem.partition(INFIX)[2]
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise faulty(item, ja="のファイルが UTF-8 ではありません", en="is not in UTF-8") from None
+    return READERS[path.suffix](item, text)
+
+
+def read_csv(item: str, text: str) -> Hierarchy:
+    return from_rows(item, [row for row in csv.reader(io.StringIO(text), delimiter=";") if row])
+
+
+def read_json(item: str, text: str) -> Hierarchy:
+    try:
+        content = json.loads(text)
+        if content["schema"] != LADDER or content["item"] != item:
+            raise ValueError
+        ladder = [dict(step) for step in content["levels"]]
+    except (ValueError, KeyError, TypeError):
+        raise faulty(item, ja="のファイルの形が正しくありません", en="is not a well-formed file") from None
+    return from_ladder(item, ladder)
+
+
+READERS = {".csv": read_csv, ".json": read_json}
+
+
+def written(hierarchy: Hierarchy) -> str:
+    """The text of the hierarchy's file: CSV for a table, JSON for intervals."""
+    return WRITERS[hierarchy.kind](hierarchy)
+
+
+def as_csv(hierarchy: Hierarchy) -> str:
+    out = io.StringIO()
+    lines = csv.writer(out, delimiter=";", lineterminator="\n")
+    lines.writerows([level["map"][raw] for level in hierarchy.levels] for raw in hierarchy.levels[0]["map"])
+    if "missing" in hierarchy.levels[0]:
+        lines.writerow([level["missing"] for level in hierarchy.levels])
+    return out.getvalue()
+
+
+def as_json(hierarchy: Hierarchy) -> str:
+    ladder = [{key: value for key, value in level.items() if key != "kind"} for level in hierarchy.levels[1:]]
+    steps = ",\n".join("    " + json.dumps(step, ensure_ascii=False) for step in ladder)
+    item = json.dumps(hierarchy.item, ensure_ascii=False)
+    return f'{{\n  "schema": "{LADDER}",\n  "item": {item},\n  "levels": [\n{steps}\n  ]\n}}\n'
+
+
+WRITERS = {"table": as_csv, "interval": as_json}
+
+
+def faulty(item: str, *, ja: str, en: str) -> Unusable:
+    return Unusable(
+        ja=f"項目「{item}」の階層{ja}。階層ファイルを直してください。",
+        en=f"The hierarchy of '{item}' {en}; correct its file.",
+    )
