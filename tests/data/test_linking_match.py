@@ -6,7 +6,7 @@ import pytest
 from workbench.data.linking import link, matching
 from workbench.data.linking.matching import alone
 from workbench.data.linking.rules import RULES, Rule
-from workbench.data.linking.sources import OWNERS, SOURCES, sharing
+from workbench.data.linking.sources import OWNERS, SOURCES, describing
 from workbench.errors import Unusable
 
 RESIDENT = {
@@ -47,7 +47,9 @@ def person_of(register: pd.DataFrame, **sources: pd.DataFrame) -> list[str]:
     return link({"resident": register, **sources}).person_link["person_id"].tolist()
 
 
-AMONG_TWO = resident({}, {"name": "鈴木　蓮", "name_kana": "スズキ　レン", "birth_date": "2014-02-11", "sex": "1"})
+AMONG_TWO = resident(
+    {}, {"name": "鈴木　蓮", "name_kana": "スズキ　レン", "birth_date": "2014-02-11", "sex": "1"}
+)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,12 @@ def test_one_number_whose_rows_point_at_two_persons_is_not_linked():
 
 
 def taxpayer(**differs: str | None) -> pd.DataFrame:
-    row = {"person_no": "0000000001", "name": "佐藤　葵", "name_kana": "サトウ　アオイ", "birth_date": "2015-06-01"}
+    row = {
+        "person_no": "0000000001",
+        "name": "佐藤　葵",
+        "name_kana": "サトウ　アオイ",
+        "birth_date": "2015-06-01",
+    }
     return pd.DataFrame([{"taxpayer_no": "T1", "fy": 2022, **row, **differs}], dtype=object)
 
 
@@ -177,7 +184,12 @@ def test_a_number_that_nothing_confirms_does_not_link():
 def test_a_former_name_and_a_former_address_still_link():
     married = resident(
         {"spell_to": "2020-05-01"},
-        {"person_no": "0000000001", "name": "田中　葵", "name_kana": "タナカ　アオイ", "spell_from": "2020-05-01"},
+        {
+            "person_no": "0000000001",
+            "name": "田中　葵",
+            "name_kana": "タナカ　アオイ",
+            "spell_from": "2020-05-01",
+        },
     )
 
     assert rule_of(married, pupil=pupil()) == "name_reading_birth"
@@ -185,7 +197,14 @@ def test_a_former_name_and_a_former_address_still_link():
 
 def test_an_address_of_the_moving_history_counts_as_an_address_of_the_person():
     moves = pd.DataFrame(
-        [{"person_no": "0000000002", "moved_on": "2019-04-01", "reason": "3", "address": "青葉野市朝凪町1-1-1"}]
+        [
+            {
+                "person_no": "0000000002",
+                "moved_on": "2019-04-01",
+                "reason": "3",
+                "address": "青葉野市朝凪町1-1-1",
+            }
+        ]
     )
     register = COLLISION.assign(address="青葉野市月読台一丁目9番9号")
     record = pupil(address="青葉野市朝凪町一丁目1番1号")
@@ -234,7 +253,9 @@ def test_two_numbers_that_differ_in_anything_or_overlap_are_two_persons(differs)
 def test_three_numbers_of_one_description_are_not_joined():
     """Which two of the three are one person cannot be told."""
     three = resident(
-        {"spell_to": "2016-03-31"}, {"spell_from": "2018-04-01", "spell_to": "2019-03-31"}, {"spell_from": "2021-04-01"}
+        {"spell_to": "2016-03-31"},
+        {"spell_from": "2018-04-01", "spell_to": "2019-03-31"},
+        {"spell_from": "2021-04-01"},
     )
 
     assert link({"resident": three}).person_of_number.nunique() == 3
@@ -248,7 +269,9 @@ def test_a_log_follows_the_roll_whose_numbers_it_uses():
 
 
 def test_a_vaccination_helps_to_link_the_infant_checks_it_shares_numbers_with():
-    check = pd.DataFrame([{"infant_no": "I1", "name": "佐藤　〓", "name_kana": None, "birth_date": "2015-06-01"}])
+    check = pd.DataFrame(
+        [{"infant_no": "I1", "name": "佐藤　〓", "name_kana": None, "birth_date": "2015-06-01"}]
+    )
     dose = pd.DataFrame([{"infant_no": "I1", "name_kana": "ｻﾄｳ ｱｵｲ", "birth_date": "2015-06-01"}])
 
     assert person_of(AMONG_TWO, infant_check=check) == []
@@ -264,7 +287,7 @@ def test_without_the_register_nothing_can_be_linked():
 def test_every_rule_serves_only_tables_that_have_what_it_compares(rule: Rule):
     needs = {"words": "name", "sounds": "kana", "given": "kana", "place": "address"}
     for table in rule.tables:
-        described = [SOURCES[name].describes for name in sharing(table) if SOURCES[name].describes]
+        described = [SOURCES[name].describes for name in describing(table)]
         for field in rule.equal:
             assert any(getattr(one, needs.get(field, field)) for one in described), (table, field)
 

@@ -16,7 +16,7 @@ from workbench.data.linking import Links
 from workbench.data.linking.compare import records
 from workbench.data.linking.normalise import UNREADABLE
 from workbench.data.linking.rules import RULES
-from workbench.data.linking.sources import OWNERS, REGISTER, SOURCES
+from workbench.data.linking.sources import OWNERS, REGISTER, SOURCES, describing
 
 SCHEMA = "workbench-linkage-quality/1"
 
@@ -27,7 +27,9 @@ def linkage_quality(
     tables: Mapping[str, pd.DataFrame], links: Links, *, truth: pd.DataFrame | None = None
 ) -> Report:
     """Match rates of every source; with `truth` (source, source_key, true_person_id) recall and precision."""
-    sources = {table: _source(tables, links, table) for table in OWNERS if table in tables}
+    sources = {
+        table: _source(tables, links, table) for table in OWNERS if set(describing(table)) & set(tables)
+    }
     logs = [table for table in SOURCES if table in tables and table not in OWNERS]
     numbers = links.person_of_number
     report: Report = {

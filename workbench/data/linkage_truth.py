@@ -15,10 +15,11 @@ import pandas as pd
 from workbench.data.linking import Links
 from workbench.data.linking.normalise import code, fold
 from workbench.data.linking.rules import RULES
+from workbench.data.linking.sources import REGISTER
 from workbench.errors import Unusable
 
 COLUMNS = ("source", "source_key", "true_person_id")
-REGISTER = "resident"
+
 
 Report = dict[str, Any]
 Group = Callable[[pd.DataFrame, pd.Series], pd.Series]
@@ -34,11 +35,7 @@ class Truth:
     @classmethod
     def of(cls, links: Links, truth: pd.DataFrame, *, register: pd.DataFrame) -> "Truth":
         """Lay the truth beside the links. Raises Unusable for a table of another shape."""
-        if absent := [column for column in COLUMNS if column not in truth]:
-            raise Unusable(
-                ja=f"真値表に列 {', '.join(absent)} がありません。{', '.join(COLUMNS)} の列を持つ表を指定してください。",
-                en=f"The truth table lacks {', '.join(absent)}; give one with columns {', '.join(COLUMNS)}.",
-            )
+        truth = expect_truth(truth)
         truth = truth[[*COLUMNS]].assign(source_key=fold(truth["source_key"], code))
         true_of = truth[truth["source"] == REGISTER].set_index("source_key")["true_person_id"]
         true_of = true_of[~true_of.index.duplicated()]
@@ -71,6 +68,16 @@ class Truth:
     def _register(self) -> Report:
         """Second numbers: how many there are, how many were joined, how many of these rightly."""
         return {name: int(self.numbers[name].sum()) for name in ("second", "joined", "correct")}
+
+
+def expect_truth(truth: pd.DataFrame) -> pd.DataFrame:
+    """The truth table, once it has the columns of one. Raises Unusable with their names."""
+    if absent := [column for column in COLUMNS if column not in truth]:
+        raise Unusable(
+            ja=f"真値表に列 {', '.join(absent)} がありません。{', '.join(COLUMNS)} の列を持つ表を指定してください。",
+            en=f"The truth table lacks {', '.join(absent)}; give one with columns {', '.join(COLUMNS)}.",
+        )
+    return truth
 
 
 def _measure(judged: pd.DataFrame) -> Report:

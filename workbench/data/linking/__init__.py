@@ -15,7 +15,7 @@ from workbench.data.linking.compare import keys, records
 from workbench.data.linking.matching import match
 from workbench.data.linking.normalise import code, fold
 from workbench.data.linking.persons import described, persons
-from workbench.data.linking.sources import OWNERS, REGISTER, SOURCES, owner
+from workbench.data.linking.sources import MOVES, OWNERS, REGISTER, SOURCES, describing, owner
 from workbench.errors import Unusable
 
 COLUMNS = ["source", "source_key", "person_id", "rule"]
@@ -30,7 +30,7 @@ class Links:
 
     def person(self, frame: pd.DataFrame, table: str) -> pd.Series:
         """The person of each row of `frame`, a table of that name; None where it is not linked."""
-        if table == REGISTER:
+        if table in (REGISTER, MOVES):
             return fold(frame["person_no"], code).map(self.person_of_number)
         link = self.person_link[self.person_link["source"] == owner(table)]
         return keys(frame, table).map(link.set_index("source_key")["person_id"])
@@ -44,10 +44,10 @@ def link(tables: Mapping[str, pd.DataFrame], *, progress: Callable[[str], None] 
             en="The residents' register (table resident) is not there; import it first.",
         )
     person = persons(tables[REGISTER])
-    register = described(tables[REGISTER], tables.get("resident_addr_hist"), person)
+    register = described(tables[REGISTER], tables.get(MOVES), person)
     found = []
     for source in OWNERS:
-        if source in tables:
+        if any(table in tables for table in describing(source)):
             if progress:
                 progress(source)
             linked = match(records(tables, source), register, source=source)

@@ -19,7 +19,7 @@ from workbench.data.linking.normalise import (
     name,
     name_in_any_order,
 )
-from workbench.data.linking.sources import SOURCES, Identity, sharing
+from workbench.data.linking.sources import SOURCES, Identity, describing
 
 
 def given(text: str) -> str | None:
@@ -59,8 +59,8 @@ def records(tables: Mapping[str, pd.DataFrame], source: str) -> pd.DataFrame:
     """How every table that uses the numbers of `source` describes each number: distinct rows, with `key`."""
     described = [
         compared(tables[table], SOURCES[table].describes).assign(key=keys(tables[table], table))
-        for table in sharing(source)
-        if table in tables and SOURCES[table].describes
+        for table in describing(source)
+        if table in tables
     ]
     return pd.concat(described, ignore_index=True).dropna(subset=["key"]).drop_duplicates(ignore_index=True)
 

@@ -22,7 +22,7 @@ def match(
     """Link each key of `said` (from `records`) to at most one person of `register`: key, person, rule."""
     found = [pd.DataFrame(columns=LINKED, dtype=object)]
     for rule in rules:
-        if source in rule.tables:
+        if source in rule.tables and len(said):
             pairs = alone(candidates(said, register, rule=rule)).assign(rule=rule.name)
             said = said[~said["key"].isin(pairs["key"])]
             found.append(pairs)

@@ -9,7 +9,7 @@ about the person is named by field; a field it does not have is not compared.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-REGISTER = "resident"
+REGISTER, MOVES = "resident", "resident_addr_hist"
 
 
 class Identity(NamedTuple):
@@ -83,6 +83,7 @@ def owner(table: str) -> str:
     return SOURCES[table].numbers_of or table
 
 
-def sharing(table: str) -> tuple[str, ...]:
-    """The tables that use the numbers of `table`, itself first."""
-    return (table, *(other for other, source in SOURCES.items() if source.numbers_of == table))
+def describing(table: str) -> tuple[str, ...]:
+    """The tables that use the numbers of `table` and describe the person, itself first."""
+    sharing = (table, *(other for other, source in SOURCES.items() if source.numbers_of == table))
+    return tuple(name for name in sharing if SOURCES[name].describes)

@@ -75,10 +75,21 @@ def child_year(
     `places` tells the elementary-school district of each block (columns block, es_district); without it
     the district is missing. Records that are not linked are not seen.
     """
+    made = view(tables, links, years=years, places=places)
+    return pd.DataFrame({column: made[column] for column in COLUMNS})
+
+
+def view(
+    tables: Mapping[str, pd.DataFrame],
+    links: Links,
+    *,
+    years: tuple[int, ...] | None = None,
+    places: pd.DataFrame | None = None,
+) -> View:
+    """The columns of `child_year`, each made when it is asked for."""
     sources = Sources(tables, links, years=years or recorded_years(tables))
     everyone = households.everyone(sources)
-    view = View(households.children(everyone), everyone, sources, places, {**COLUMNS, **STEPS})
-    return pd.DataFrame({column: view[column] for column in COLUMNS})
+    return View(households.children(everyone), everyone, sources, places, {**COLUMNS, **STEPS})
 
 
 def recorded_years(tables: Mapping[str, pd.DataFrame]) -> tuple[int, ...]:

@@ -38,4 +38,4 @@ def grade(birth: pd.Series, fy: pd.Series) -> pd.Series:
 
 def index_dates(fy: pd.Series) -> pd.Series:
     """The index date of each fiscal year of a column."""
-    return fy.map({year: index_date(int(year)) for year in fy.dropna().unique()})
+    return pd.to_datetime(fy.map({year: index_date(int(year)) for year in fy.dropna().unique()}))

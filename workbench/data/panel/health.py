@@ -7,28 +7,31 @@ from workbench.data.panel.view import View, true, yes_no
 
 # Doses and the month of age they are due (予防接種実施規則, simplified to the dictionary's schedule).
 SCHEDULE = {
-    ("DPT", "1"): 3,
-    ("DPT", "2"): 4,
-    ("DPT", "3"): 5,
-    ("DPT", "4"): 18,
-    ("PCV", "1"): 3,
-    ("PCV", "2"): 4,
-    ("PCV", "3"): 5,
-    ("PCV", "4"): 15,
-    ("BCG", "1"): 6,
-    ("MR", "1"): 12,
-    ("MR", "2"): 66,
-    ("VAR", "1"): 13,
-    ("VAR", "2"): 19,
+    ("DPT", 1): 3,
+    ("DPT", 2): 4,
+    ("DPT", 3): 5,
+    ("DPT", 4): 18,
+    ("PCV", 1): 3,
+    ("PCV", 2): 4,
+    ("PCV", 3): 5,
+    ("PCV", 4): 15,
+    ("BCG", 1): 6,
+    ("MR", 1): 12,
+    ("MR", 2): 66,
+    ("VAR", 1): 13,
+    ("VAR", 2): 19,
 }
+# Months of age at which an infant is checked.
+CHECKS = (4, 18, 36)
 # A dose half a year late is missing, not merely late.
-GRACE = pd.Timedelta(days=183)
+NONE, GRACE = pd.Timedelta(0), pd.Timedelta(days=183)
 MOST_DOSES_MISSING = 6
 MOST_CHECKS_MISSED = 3
 
 
 def checks_missed(view: View) -> pd.Series:
-    """Infant checks that were due before the index date and not attended."""
+    """Infant checks due before the index date and not attended; missing for who had to be checked here
+    and has no linked record of it."""
     if not view.has("infant_check"):
         return view.missing.astype("Int64")
     checks = view.table("infant_check").assign(due=lambda rows: days(rows["due_date"]))
@@ -38,23 +41,23 @@ def checks_missed(view: View) -> pd.Series:
     pairs = rows.merge(missed[["person", "due"]], left_on="child_id", right_on="person")
     before = pairs[pairs["due"] < index_dates(pairs["fy"])]
     count = before.groupby("row").size().reindex(view.children.index, fill_value=0)
-    return count.clip(upper=MOST_CHECKS_MISSED).astype("Int64")
+    checked = pd.concat([_fell_due_here(view, month) for month in CHECKS], axis=1).any(axis=1)
+    known = ~checked | _has_infant_record(view)
+    return count.clip(upper=MOST_CHECKS_MISSED).astype("Int64").where(known)
 
 
 def vaccinations_missing(view: View) -> pd.Series:
-    """Doses that fell due while the child lived here and were not given half a year later."""
+    """Doses that fell due while the child lived here and were not given half a year later; missing for
+    who has such doses and no linked record of them."""
     if not view.has("vaccine"):
         return view.missing.astype("Int64")
-    child, index = view.children["child_id"], index_dates(view.children["fy"])
-    resident = view.table("resident")
-    here_since = child.map(days(resident["spell_from"]).groupby(resident["person"]).min())
+    index = index_dates(view.children["fy"])
     given = _given(view.table("vaccine"))
     count = pd.Series(0, index=view.children.index, dtype="Int64")
     for (vaccine, dose), month in SCHEDULE.items():
-        limit = _months_after(view.children["birth"], month) + GRACE
-        on = pd.to_datetime(child.map(given.get((vaccine, dose), {})))
-        count += ((limit >= here_since) & (limit <= index) & ~(on < index)).astype("Int64")
-    return count.clip(upper=MOST_DOSES_MISSING)
+        on = pd.to_datetime(view.children["child_id"].map(given.get((vaccine, dose), {})))
+        count += (_fell_due_here(view, month, grace=GRACE) & ~(on < index)).astype("Int64")
+    return count.clip(upper=MOST_DOSES_MISSING).where((count == 0) | _has_infant_record(view))
 
 
 def disability(view: View) -> pd.Series:
@@ -66,11 +69,25 @@ def disability(view: View) -> pd.Series:
     return yes_no(view.is_among(view.at_index(held[["person"]], since=since, until=until)))
 
 
-def _given(vaccine: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
+def _given(vaccine: pd.DataFrame) -> dict[tuple[str, int], pd.Series]:
     """The first day each dose was given, by person."""
-    doses = vaccine.assign(on=days(vaccine["given_on"]), dose=vaccine["dose"].astype(str))
+    doses = vaccine.assign(on=days(vaccine["given_on"]), dose=pd.to_numeric(vaccine["dose"]))
     first = doses.dropna(subset=["on"]).groupby(["vaccine", "dose", "person"])["on"].min()
     return {dose: days_of.droplevel([0, 1]) for dose, days_of in first.groupby(level=[0, 1])}
+
+
+def _has_infant_record(view: View) -> pd.Series:
+    """Whether a number of the infant checks is linked to the child at all."""
+    persons = [view.table(table)["person"] for table in ("infant_check", "vaccine") if view.has(table)]
+    return view.children["child_id"].isin(pd.concat(persons).unique())
+
+
+def _fell_due_here(view: View, month: int, *, grace: pd.Timedelta = NONE) -> pd.Series:
+    """Whether that month of age, and the grace, passed while the child was registered here."""
+    resident = view.table("resident")
+    since = days(resident["spell_from"]).groupby(resident["person"]).min()
+    limit = _months_after(view.children["birth"], month) + grace
+    return (limit >= view.children["child_id"].map(since)) & (limit <= index_dates(view.children["fy"]))
 
 
 def _months_after(birth: pd.Series, months: int) -> pd.Series:

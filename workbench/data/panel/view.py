@@ -11,6 +11,7 @@ import pandas as pd
 
 from workbench.data.linking import Links
 from workbench.data.panel.calendar import index_date
+from workbench.data.panel.needed import needed
 
 TRUE = ("1", "yes")
 
@@ -29,7 +30,7 @@ class Sources:
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self._linked:
-            frame = self.tables[name]
+            frame = needed(self.tables[name], name)
             person = self.links.person(frame, name)
             self._linked[name] = frame.assign(person=person)[person.notna()]
         return self._linked[name]
@@ -137,4 +138,4 @@ def yes_no(values: pd.Series, *, known: pd.Series | None = None) -> pd.Series:
 
 
 def _dated(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.dropna(subset=["fy"]).astype({"fy": "int64"})
+    return frame.dropna(subset=["fy"]).astype({"person": object, "fy": "int64"})
