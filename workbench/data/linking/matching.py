@@ -12,8 +12,8 @@ import pandas as pd
 from workbench.data.linking.rules import RULES, Rule
 
 LINKED = ["key", "person", "rule"]
-# The years between eras: the same figures read in the era before or after (H26 for R26, S63 for H63).
-ERA_SLIPS = (30, 63, 14)
+# Years between the same figures of two eras (平成 and 令和 30, 昭和 and 平成 63), and a year off.
+ERA_SLIPS = (30, 63, 1)
 
 
 def match(
@@ -47,7 +47,7 @@ def alone(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def birth_slip(one: pd.Series, other: pd.Series) -> pd.Series:
-    """A day beside it, day and month swapped, or the same day in the wrong era; not the same day."""
+    """The day beside it, day and month swapped, or the same day in another era or a year off; not the day itself."""
     known = one.notna() & other.notna()
     a, b = (pd.to_datetime(birth.where(known), errors="coerce") for birth in (one, other))
     beside = (a - b).abs().dt.days == 1

@@ -30,12 +30,12 @@ VOICING_LEFT_OVER = re.compile("[\u3099\u309a]")
 REPEATED = re.compile("(.)(々+)")
 
 HIRAGANA = {code: code + 0x60 for code in range(ord("ぁ"), ord("ゖ") + 1)}
-SAME_SOUND = str.maketrans("ァィゥェォッャュョヮヵヶヅヂヲヱヰ", "アイウエオツヤユヨワカケズジオエイ")
+SAME_SOUND = str.maketrans("ァィゥェォッャュョヮヵヶヅヂヲヱヰヴ", "アイウエオツヤユヨワカケズジオエイブ")
 # A drawn-out vowel is written in several ways (サトウ, サトオ, サトー): the row of the kana before, and
 # the vowels that only prolong it.
 PROLONGED = re.compile(
     "([アカガサザタダナハバパマヤラワ])[アー]|([イキギシジチニヒビピミリ])[イー]"
-    "|([ウクグスズツヌフブプムユルヴ])[ウー]|([エケゲセゼテデネヘベペメレ])[エイー]"
+    "|([ウクグスズツヌフブプムユル])[ウー]|([エケゲセゼテデネヘベペメレ])[エイー]"
     "|([オコゴソゾトドノホボポモヨロ])[オウー]"
 )
 
