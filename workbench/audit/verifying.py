@@ -70,7 +70,7 @@ def verify_lines(lines: Sequence[bytes], *, head: Head, key: bytes) -> list[Reco
     previous, verified = GENESIS, []
     for number, (line, record) in enumerate(zip(lines, records, strict=True), start=1):
         if record is None or (record.get("seq"), record.get("previous")) != (number, previous):
-            raise tampered(tampering_at(number, records), number)
+            raise tampered(tampering_at(number, records, vouched=head.records), number)
         previous = digest(line)
         verified.append(record)
         if number == head.records and previous != head.last:
@@ -80,12 +80,17 @@ def verify_lines(lines: Sequence[bytes], *, head: Head, key: bytes) -> list[Reco
     return verified
 
 
-def tampering_at(number: int, records: Sequence[Record | None]) -> Tampering:
-    """What happened where record `number` is expected, read from the authentic records from there on."""
+def tampering_at(number: int, records: Sequence[Record | None], *, vouched: int) -> Tampering:
+    """
+    What happened where record `number` is expected, read from the authentic records from there on.
+
+    Of what lies beyond the `vouched` records nothing was ever acknowledged, so it was put there.
+    """
     found = records[number - 1]
     following = [record["seq"] for record in records[number:] if record is not None and "seq" in record]
     if found is None or "seq" not in found:
-        return Tampering.INSERTED if following[:1] == [number] else Tampering.ALTERED
+        inserted = following[:1] == [number] or number > vouched
+        return Tampering.INSERTED if inserted else Tampering.ALTERED
     if found["seq"] <= number:
         return Tampering.INSERTED
     return Tampering.REORDERED if number in following else Tampering.DELETED

@@ -1,0 +1,82 @@
+"""What tests of several areas share: homes, and a process that is killed at every point of its work."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from workbench.home import Home
+
+# Calls after which something is, or may be, on disk. The kill comes just before the call.
+POINTS = frozenset(
+    {f"posix.{name}" for name in ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "chmod")}
+    | {"BufferedWriter.write", "BufferedRandom.write", "BufferedRandom.truncate", "Connection.commit"}
+)
+
+
+def called(function: object) -> str:
+    """The name of a built-in function with that of its module or type."""
+    of = getattr(function, "__self__", None)
+    return f"{getattr(of, '__name__', type(of).__name__)}.{getattr(function, '__name__', '')}"
+
+
+def killed(action: Callable[[], object], *, point: int) -> bool:
+    """Run `action` in a child that is killed (kill -9) before its `point`-th call that touches the disk."""
+    child = os.fork()
+    if child == 0:
+        reached = 0
+
+        def watch(_: object, event: str, function: object) -> None:
+            nonlocal reached
+            if event == "c_call" and called(function) in POINTS:
+                reached += 1
+                if reached == point:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        code = 1
+        try:
+            sys.setprofile(watch)
+            action()
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0, "the child failed by itself"
+    return os.WIFSIGNALED(status)
+
+
+@pytest.fixture
+def kill_at_every_point():
+    """`kill_at_every_point(prepare, act, check)`: a fresh `prepare(n)` for each point of `act`."""
+
+    def run(prepare, act, check) -> int:
+        for point in range(1, 1000):
+            ground = prepare(point)
+            survived = not killed(lambda g=ground: act(g), point=point)
+            check(ground)
+            if survived:
+                return point
+        raise AssertionError("the work never ended")
+
+    return run
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    """A real home: its randomness is the operating system's."""
+    return Home.create(tmp_path / "home")
+
+
+@pytest.fixture
+def demonstration(tmp_path) -> Home:
+    """A demonstration home."""
+    return Home.create(tmp_path / "demonstration", seed=7)
+
+
+@pytest.fixture(autouse=True)
+def without_the_testers_settings(monkeypatch):
+    """Whoever runs the tests may have a home, a language or a passphrase of their own."""
+    for name in ("HOME", "LANG", "STATE_URL", "KEY_PASSPHRASE", "PERSON"):
+        monkeypatch.delenv(f"WORKBENCH_{name}", raising=False)
