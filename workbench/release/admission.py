@@ -28,7 +28,10 @@ from workbench.release.requests import Request
 from workbench.release.votes import Ballot
 
 # What a shelf's row repeats of its request.
-ENTERED = tuple("manifest kind protection name version purpose report admitted_at valid_until".split())
+ENTERED = (
+    *("manifest", "kind", "protection", "name", "version", "purpose", "report"),
+    *("admitted_at", "valid_until"),
+)
 
 
 def shelf(home: Home, kind: str) -> Path:

@@ -5,59 +5,34 @@ A release is judged by the checks of what it claims to be; an unknown claim has 
 come first: when one fails, the rest would measure something that is not there.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from workbench.release import checks_columns as columns
 from workbench.release import checks_rows as rows
-from workbench.release.findings import Finding, Text, Verdict
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The number of a finding that may stand at the top of the report, and how to read it."""
-
-    label: Text
-    number: str
-    limit: str
-    form: str
-    relation: str
-
-
-@dataclass(frozen=True)
-class Check:
-    """
-    One check. `rules`: the standards of Rule 62 it bears on; `gate`: nothing else is measured if it fails.
-    """
-
-    title: Text
-    measure: Callable[[Any], Finding]
-    rules: tuple[int, ...] = ()
-    gate: bool = False
-    headline: Headline | None = None
-
+from workbench.release.findings import Check, Finding, Headline, Text, Verdict
 
 ROWS: dict[str, Check] = {
     "complete": Check(Text("ファイルの構成", "Files"), columns.complete, gate=True),
     "traceable": Check(
-        Text("元の行との対応と行数の突合", "Each row has its source; rows add up"),
+        Text("元の行との対応・行数の突合", "Source of each row; rows add up"),
         columns.traceable,
         gate=True,
     ),
     "pseudonymised": Check(
-        Text("仮名加工にとどまっていないか", "More than pseudonymised"), columns.pseudonymised, rules=(3, 4)
+        Text("個人ごとの符号・1 人だけの行", "Codes per person, people alone"),
+        columns.pseudonymised,
+        rules=(3, 4),
     ),
     "registered": Check(
-        Text("台帳にない項目", "Registered and justified items"), columns.registered, rules=(1,)
+        Text("項目の登録と理由", "Registered and justified items"), columns.registered, rules=(1,)
     ),
     "direct_identifiers": Check(
-        Text("直接識別子・連結する符号・自由記載", "Direct identifiers, linking codes, free text"),
+        Text("直接識別子・符号・自由記載", "Identifiers, codes, free text"),
         columns.direct_identifiers,
         rules=(1, 2, 3),
     ),
     "writing": Check(
-        Text("個人番号などの形をした値", "Values shaped like identifying numbers"),
+        Text("番号や住所の形をした値", "Numbers, addresses, contacts"),
         columns.writing,
         rules=(1, 2),
     ),
@@ -103,7 +78,7 @@ ROWS: dict[str, Check] = {
     "suppression_overall": Check(Text("全体の削除", "Suppression overall"), rows.suppression_overall),
     "distinct_l": Check(Text("l-多様性（値の種類）", "l-diversity (distinct)"), rows.distinct_l, rules=(5,)),
     "max_confidence": Check(
-        Text("機微な値の推測の確かさ", "Certainty of guessing a harmful value"),
+        Text("機微な値を言い当てる確率", "Guessing a harmful value"),
         rows.max_confidence,
         rules=(5,),
     ),
@@ -111,12 +86,12 @@ ROWS: dict[str, Check] = {
         Text("t-近接性（参考）", "t-closeness (for reference)"), rows.t_closeness, rules=(5,)
     ),
     "rare_categories": Check(
-        Text("特異な記述：まれな区分", "Peculiar descriptions: rare categories"),
+        Text("まれな区分（特異な記述）", "Rare categories"),
         rows.rare_categories,
         rules=(4,),
     ),
     "second_opinion": Check(
-        Text("独立した計算との一致（pycanon）", "An independent count agrees (pycanon)"),
+        Text("独立した計算（pycanon）", "Independent count (pycanon)"),
         rows.second_opinion,
         rules=(5,),
     ),

@@ -17,6 +17,7 @@ from workbench.privacy.anonymity import metrics
 from workbench.privacy.anonymity.classes import word
 from workbench.release import measures, staging
 from workbench.release.findings import Finding, Text, Verdict
+from workbench.release.room import public_values
 from workbench.release.split import PARTS
 from workbench.release.staged import DATA, DICTIONARY, PART, RECIPE, Rows
 from workbench.scoring import recode
@@ -220,16 +221,11 @@ def writing(rows: Rows) -> Finding:
 
 
 def known_labels(rows: Rows, name: str) -> set[str]:
-    """Every word the column may hold: its recipe's labels, else the register's domain or small whole numbers."""
+    """Every word the column may hold: its recipe's labels, else the register's values."""
     spec = rows.recipe["items"].get(name, {"kind": "keep"})
     if spec["kind"] != "keep":
         return set(recode.labels(spec))
-    item = rows.table.by_name.get(name)
-    if item is None:
-        return set()
-    if item.kind is Kind.INTEGER and item.minimum is not None and item.maximum is not None:
-        return {str(number) for number in range(int(item.minimum), int(item.maximum) + 1)}
-    return set(item.domain or ())
+    return set(public_values(rows.table[name])) if name in rows.table.by_name else set()
 
 
 def order(rows: Rows) -> Finding:

@@ -16,7 +16,7 @@ from workbench.home import Home
 from workbench.policy import Policy
 from workbench.privacy.anonymity import metrics
 from workbench.release import checks, measures, report, rule62, staging
-from workbench.release.findings import Finding, Text, Verdict
+from workbench.release.findings import Check, Finding, Found, Text, Verdict
 from workbench.release.requests import Request
 from workbench.release.room import Room
 from workbench.release.staged import PART, Rows
@@ -28,7 +28,7 @@ class View:
     """How one protection is read from its staging folder and what its report shows."""
 
     stage: Callable[..., Any]
-    sections: Callable[[Any, rule62.Found], dict[str, Any]]
+    sections: Callable[[Any, Found], dict[str, Any]]
     provenance: Callable[[Any], dict[str, Any]]
     notice: Text = rule62.NOTICE
 
@@ -60,7 +60,7 @@ def room_for(purpose: str, *, home: Home, state: State, policy: Policy) -> Room:
     return Room(home, state, policy, Registers(state).current(), Projects(state).get(purpose))
 
 
-def measured(request: Request, staged: Any) -> rule62.Found:
+def measured(request: Request, staged: Any) -> Found:
     """The findings; what cannot even be read is a finding too, in our own words."""
     try:
         return checks.run(request.protection, staged)
@@ -76,7 +76,7 @@ def unreadable(error: WorkbenchError) -> Finding:
     )
 
 
-UNREADABLE = checks.Check(Text("ファイルの構成", "Files"), lambda _: None, gate=True)  # type: ignore[arg-type,return-value]
+UNREADABLE = Check(Text("ファイルの構成", "Files"), lambda _: None, gate=True)  # type: ignore[arg-type,return-value]
 
 
 def head(request: Request, room: Room) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def head(request: Request, room: Room) -> dict[str, Any]:
     }
 
 
-def row_sections(rows: Rows, found: rule62.Found) -> dict[str, Any]:
+def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
     """Rule 62, WP29, who was left out, class sizes, what generalisation took, rows that add up."""
     overall = measures.suppression(rows)
     parts = rows.released[PART].value_counts(sort=False)

@@ -4,7 +4,7 @@ What a check says: a number, the limit it was held against, and what to do inste
 A finding never holds a value of source data: column names, counts, shares and rule names only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -53,6 +53,34 @@ class Finding:
             "limits": dict(self.limits),
             "remedy": self.remedy.to_json() if self.remedy and self.verdict is not Verdict.PASS else None,
         }
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The number of a finding that may stand at the top of the report, and how to read it."""
+
+    label: Text
+    number: str
+    limit: str
+    form: str
+    relation: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """
+    One check. `rules`: the standards of Rule 62 it bears on; `gate`: nothing else is measured if it fails.
+    """
+
+    title: Text
+    measure: Callable[[Any], Finding]
+    rules: tuple[int, ...] = ()
+    gate: bool = False
+    headline: Headline | None = None
+
+
+# What ran: check, by name, and what it found.
+Found = Mapping[str, tuple[Check, Finding]]
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

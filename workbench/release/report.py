@@ -14,11 +14,9 @@ import jsonschema
 
 from workbench.artifact.canonical import canonical, parse_canonical
 from workbench.policy import Policy
-from workbench.release.checks import Check
-from workbench.release.findings import Finding, Text, Verdict, worst
+from workbench.release.findings import Found, Text, Verdict, worst
 
 SCHEMA = "anonymity-report/1"
-Found = Mapping[str, tuple[Check, Finding]]
 
 
 def build(

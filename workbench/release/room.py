@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from workbench.data.raw import RawStore
-from workbench.data.register import Item, ItemRole, Register, Table
+from workbench.data.register import Item, ItemRole, Kind, Register, Table
 from workbench.governance.charter import Project
 from workbench.home import Home
 from workbench.policy import Policy
@@ -49,6 +49,18 @@ class Room:
     @property
     def targets(self) -> tuple[str, ...]:
         return tuple(self.project.targets)
+
+
+# A whole number with no more values than this is a category: 0 to 3 missed health checks.
+FEW = 20
+
+
+def public_values(item: Item) -> tuple[str, ...]:
+    """Every value the register says the item can take, where these are few; none otherwise."""
+    if item.kind is Kind.INTEGER and isinstance(item.minimum, int) and isinstance(item.maximum, int):
+        span = range(item.minimum, item.maximum + 1)
+        return tuple(map(str, span)) if len(span) <= FEW else ()
+    return tuple(item.domain or ())
 
 
 def quasi_identifiers(table: Table, *, among: Iterable[str]) -> list[str]:

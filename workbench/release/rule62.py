@@ -8,17 +8,14 @@ Texts: Enforcement Rules of the Act on the Protection of Personal Information, a
 Article 29 Working Party, Opinion 05/2014 (WP216), section 2.2.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from workbench.privacy.anonymity import metrics
 from workbench.release import measures
-from workbench.release.checks import Check
-from workbench.release.findings import Finding, Text, worst
+from workbench.release.findings import Found, Text, worst
 from workbench.release.plots import percent
+from workbench.release.split import PARTS
 from workbench.release.staged import PART, Rows
-
-Found = Mapping[str, tuple[Check, Finding]]
 
 STANDARDS: dict[int, Text] = {
     1: Text(
@@ -55,7 +52,6 @@ def _standard(number: int, text: Text, found: Found) -> dict[str, Any]:
         "standard": text.to_json(),
         "verdict": str(worst(finding.verdict for finding in bearing.values())),
         "checks": list(bearing),
-        "evidence": [found[name][0].title.to_json() for name in bearing],
     }
 
 
@@ -122,13 +118,14 @@ def inference(rows: Rows) -> dict[str, Any]:
             Text("機微な項目はありません。", "No sensitive item is released."),
         )
     outside, inside = rates[name]
+    label = rows.table[name].label
     return _answer(
         "inference",
         Text("推定（属性の推測）", "Inference"),
         {"gain": gains},
         Text(
-            ja=f"機微な {len(gains)} 項目のうち、群を知ることで最も当てやすくなるのは {name} で、正解率は {percent(outside)} から {percent(inside)} になります。",
-            en=f"Of {len(gains)} sensitive items, knowing the class helps most with {name}: a best guess is right {percent(inside)} of the time instead of {percent(outside)}.",
+            ja=f"機微な {len(gains)} 項目のうち、群を知ることで最も当てやすくなるのは「{label['ja']}」で、正解率は {percent(outside)} から {percent(inside)} になります。",
+            en=f"Of {len(gains)} sensitive items, knowing the class helps most with '{label['en']}': a best guess is right {percent(inside)} of the time instead of {percent(outside)}.",
         ),
     )
 

@@ -1,0 +1,175 @@
+"""
+A release in the making: the source rows in scope, and the folders it is written to.
+
+Files are written so that the same rows give the same bytes and nothing but names, types and values is in
+them: no index, no pandas metadata, no order of the source.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.artifact.canonical import canonical
+from workbench.artifact.tree import digest_of
+from workbench.data.register import Item, Table
+from workbench.errors import Refused, Unusable
+from workbench.privacy.anonymity.hierarchies import Hierarchy
+from workbench.release.room import Room
+from workbench.release.split import PARTS, Numbers, Part, assign
+from workbench.release.staged import ALIGNMENT, DATA, DICTIONARY, NOWHERE, RECIPE, SECRET
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """
+    What is asked for. `items` narrows the release (None: all that the project may receive); `k` asks for
+    more than the policy does; `hierarchies` are the ladders of the table's items. `tables` (item, by) and
+    `epsilon`, for all of them together, are for differentially private tables.
+    """
+
+    room: Room
+    into: Path
+    release: str
+    hierarchies: Mapping[str, Hierarchy] = field(default_factory=dict)
+    items: Sequence[str] | None = None
+    k: int | None = None
+    tables: Sequence[tuple[str, str | None]] = ()
+    epsilon: float = 1.0
+    progress: Progress | None = None
+
+    @classmethod
+    def begin(cls, room: Room, *, into: Path, release: str, **wanted: Any) -> "Draft":
+        """A draft in the empty folder `into`."""
+        draft = cls(room, into, release, **wanted)
+        for folder in (draft.bundle, draft.evidence):
+            folder.mkdir(parents=True)
+        return draft
+
+    @property
+    def bundle(self) -> Path:
+        return self.into / "bundle"
+
+    @property
+    def evidence(self) -> Path:
+        return self.into / "evidence"
+
+    @property
+    def table(self) -> Table:
+        return self.room.register[self.room.project.source]
+
+    @cached_property
+    def source(self) -> pd.DataFrame:
+        """The raw table, its rows numbered from 0."""
+        frame = self.room.raw.get(self.room.project.source).reset_index(drop=True)
+        if not len(frame):
+            raise Unusable(
+                ja=f"表 {self.room.project.source} に行がありません。取り込みと結合を確かめてください。",
+                en=f"Table '{self.room.project.source}' has no rows; check its import and linking.",
+            )
+        return frame
+
+    @cached_property
+    def seed(self) -> bytes:
+        """The seed of the split, from the operating system in a real home; kept in the room."""
+        return self.room.home.entropy(f"split {self.room.project.purpose} {self.release}")
+
+    @cached_property
+    def split(self) -> "pd.Series[str]":
+        project = self.room.project
+        return assign(
+            self.source,
+            person=project.person,
+            household=project.household,
+            time=project.time,
+            targets=project.targets,
+            test_share=project.test_share,
+            seed=self.seed,
+        )
+
+    @cached_property
+    def scope(self) -> Numbers:
+        """The source rows in train or test."""
+        rows = np.flatnonzero(self.split != str(Part.OUTSIDE))
+        if set(self.split.iloc[rows]) != {str(part) for part in PARTS}:
+            raise Refused(
+                ja="訓練用と評価用に分けるには、世帯か年度が足りません。もっと多くの行を取り込んでください。",
+                en="There are too few households or years to make a training and a test part; import more rows.",
+            )
+        return rows
+
+    @cached_property
+    def wanted(self) -> list[Item]:
+        """The items asked for, in the register's order. Refused for one the project may not receive."""
+        allowed = [item for item in self.room.releasable(self.table) if item.name in self.source.columns]
+        if self.items is None:
+            return allowed
+        unknown = sorted(set(self.items) - {item.name for item in allowed})
+        if unknown:
+            raise Refused(
+                ja=f"この目的で公開できない項目です：{', '.join(unknown)}。台帳の役割と理由を確かめてください。",
+                en=f"Not for this project to receive: {', '.join(unknown)}; see their roles and reasons in the register.",
+            )
+        return [item for item in allowed if item.name in set(self.items)]
+
+    def of_source(self, column: str | None, *, rows: Numbers) -> "pd.Series[Any] | None":
+        return None if column is None else self.source[column].iloc[rows].reset_index(drop=True)
+
+    def write_parts(self, frame: pd.DataFrame, *, origin: Numbers) -> None:
+        """
+        Write train and test, each in an order of its own, and which source row went where.
+
+        `frame` holds the rows to release, `origin` the source row of each.
+        """
+        order = self.room.home.generator(f"shuffle {self.release}").permutation(len(frame))
+        parts = self.split.to_numpy()[origin]
+        alignment = pd.DataFrame(
+            {"source": np.arange(len(self.source)), "part": self.split.to_numpy(), "position": NOWHERE}
+        )
+        for part in PARTS:
+            chosen = order[parts[order] == str(part)]
+            write_table(self.bundle / DATA[part], frame.iloc[chosen])
+            alignment.loc[origin[chosen], "position"] = np.arange(len(chosen))
+        write_table(self.evidence / ALIGNMENT, alignment)
+
+    def write_recipe(self, spec: Mapping[str, Any], *, levels: Mapping[str, tuple[int, int]]) -> None:
+        """The published recoding, and beside it, in the room, what must not leave."""
+        write_json(self.bundle / RECIPE, {**spec, "release": self.release})
+        secret = {
+            "table": self.room.project.source,
+            "source": digest_of(self.room.home.raw / f"{self.room.project.source}.parquet"),
+            "seed": self.seed.hex(),
+            "levels": {item: list(level) for item, level in levels.items()},
+        }
+        write_json(self.evidence / SECRET, secret)
+
+    def write_dictionary(self, items: Sequence[Item]) -> None:
+        """What the released items mean: the register's words, without why each was asked for."""
+        private = {"name", "harmful_values", "justification", "hierarchy"}
+        entries = {
+            item.name: {key: value for key, value in item.to_json().items() if key not in private}
+            for item in items
+        }
+        released = {item.name for item in items}
+        targets = [target for target in self.room.targets if target in released]
+        write_json(self.bundle / DICTIONARY, {"items": entries, "targets": targets})
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """A Parquet file of values and nothing else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(canonical(dict(value)))
