@@ -68,10 +68,10 @@ def iso(days: np.ndarray) -> np.ndarray:
 def month_names(fy: int | np.ndarray) -> np.ndarray:
     """The twelve months of each FY, April first, as `YYYY-MM`; shape (..., 12)."""
     first = np.asarray(fy)[..., None] * 12 + 3 + np.arange(SCHOOL_MONTHS)
-    return _MONTH_NAME[first - 1900 * 12]
+    return MONTH_NAME[first - 1900 * 12]
 
 
-_MONTH_NAME = np.array([f"{y:04d}-{m:02d}" for y in range(1900, 2061) for m in range(1, 13)], dtype=object)
+MONTH_NAME = np.array([f"{y:04d}-{m:02d}" for y in range(1900, 2061) for m in range(1, 13)], dtype=object)
 INDEX_DAYS = fy_start(YEARS)
 START = int(fy_start(BURN_IN))
 END = int(fy_start(LAST + 1))  # The first day after the records.

@@ -35,12 +35,20 @@ class Care:
     report_day: Array
     custody: Array
     registered: Array
+    opens: Array
     closes: Array
     consulted: Array
 
 
 def care(
-    draw: Draw, families: Families, kids: Kids, structure: Structure, money: Money, health: Health, *, enrolled: Array
+    draw: Draw,
+    families: Families,
+    kids: Kids,
+    structure: Structure,
+    money: Money,
+    health: Health,
+    *,
+    enrolled: Array,
 ) -> Care:
     present = kids.at_index()
     violence = domestic_violence(draw, families, structure)
@@ -52,7 +60,7 @@ def care(
     reported = seen(draw, kids, harmed=harmed, money=money, present=present, enrolled=enrolled, rate=first)
     reported = with_siblings(draw, kids, reported=reported, present=present)
     days = report_days(draw, kids)
-    registered, closes = registrations(draw, kids, reported=reported, days=days, present=present)
+    registered, opens, closes = registrations(draw, kids, reported=reported, days=days, present=present)
     return Care(
         violence=violence,
         masked=masked,
@@ -63,6 +71,7 @@ def care(
         report_day=days,
         custody=reported & (draw.rng("care.custody").random(carer.shape) < draw["care.custody_of_reports"]),
         registered=registered,
+        opens=opens,
         closes=closes,
         consulted=consultations(draw, kids, structure, health, present=present),
     )
@@ -103,7 +112,9 @@ def maltreated(
     )
     return happens(
         score,
-        share=shares_by_band(kids, present=present, rate=rule["rate"] * rule["true_per_report"], ages=rule["ages"]),
+        share=shares_by_band(
+            kids, present=present, rate=rule["rate"] * rule["true_per_report"], ages=rule["ages"]
+        ),
         among=present,
         group=bands(kids),
     )
@@ -167,25 +178,26 @@ def report_days(draw: Draw, kids: Kids) -> Array:
 
 def registrations(
     draw: Draw, kids: Kids, *, reported: Array, days: Array, present: Array
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
     """
-    0 none, 1 under protection, 2 under support, by the FY it began; and the day it closes.
+    0 none, 1 under protection, 2 under support, by the FY of its report; the days it opens and closes.
 
     So many of the reports lead to a registration that the share of children registered is as given.
     """
     rng = draw.rng("care.registrations")
     rule = draw["care.registered"]
     length = (rng.gamma(2.0, rule["mean_years"] / 2, reported.shape) * 365.25).astype(np.int64) + 60
-    closes = np.minimum(days + length, kids.ends[:, None])
+    opens = days + rng.integers(5, 40, reported.shape)
+    closes = np.minimum(opens + length, kids.ends[:, None])
     stock = np.zeros(reported.shape)
     for column in np.nonzero(IN_PANEL)[0]:
-        stock += (days <= INDEX_DAYS[column]) & (INDEX_DAYS[column] < closes) & present[:, [column]]
+        stock += (opens <= INDEX_DAYS[column]) & (INDEX_DAYS[column] < closes) & present[:, [column]]
     score = rng.logistic(size=reported.shape)
     share = rule["rate"] * (present & IN_PANEL).sum() / max(stock[reported].sum(), 1)
     threshold = bar(score[reported], share=min(share, 1.0), weights=np.maximum(stock[reported], 1e-3))
-    taken = reported & (score > threshold) & (closes > days + 20)
+    taken = reported & (score > threshold) & (closes > opens + 20)
     kind = np.where(rng.random(reported.shape) < rule["protection_share"], UNDER_PROTECTION, UNDER_SUPPORT)
-    return np.where(taken, kind, 0), np.where(closes >= END, NEVER, closes)
+    return np.where(taken, kind, 0), opens, np.where(closes >= END, NEVER, closes)
 
 
 def consultations(draw: Draw, kids: Kids, structure: Structure, health: Health, *, present: Array) -> Array:

@@ -21,7 +21,7 @@ from workbench.population.calendar import (
     fy_start,
     grade,
 )
-from workbench.population.chance import Array, Draw, between, choose
+from workbench.population.chance import Array, Draw, choose
 
 FIRST_BIRTHS = np.arange(1988, LAST + 1)
 MOVING = np.arange(1994, LAST + 1)
@@ -94,11 +94,16 @@ def settle(draw: Draw, *, children: int) -> tuple[Families, Kids]:
     births = slots.births[slot] + shift[:, None]
     births[slots.births[slot] == NEVER] = NEVER
     finish = fy_start(np.where(births == NEVER, LAST, cohort_of(np.minimum(births, END)) + 19))
-    finish = finish - 1 - between(rng, np.zeros(births.shape), np.full(births.shape, 21))
+    finish = finish - 1 - rng.integers(0, 21, births.shape)
     known = (births < leaves[:, None]) & (births < END) & (finish > np.maximum(arrives, START)[:, None])
     kept = known.any(axis=1)
     return assemble(
-        draw, births=births[kept], known=known[kept], finish=finish[kept], arrives=arrives[kept], leaves=leaves[kept]
+        draw,
+        births=births[kept],
+        known=known[kept],
+        finish=finish[kept],
+        arrives=arrives[kept],
+        leaves=leaves[kept],
     )
 
 

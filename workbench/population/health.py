@@ -98,7 +98,9 @@ def certificates(
         score = liability + np.sqrt(0.3) * rng.logistic(size=kids.size)
         days = active.sum(axis=1)
         has = score > bar(score, share=rule["rate"] * everyone / days.sum(), weights=days)
-        has &= (onset < close) & (onset < kids.ends) & (onset < END) & (np.maximum(onset, kids.starts) < close)
+        has &= (
+            (onset < close) & (onset < kids.ends) & (onset < END) & (np.maximum(onset, kids.starts) < close)
+        )
         since[has, column] = np.maximum(onset, kids.starts)[has]
         until[has, column] = close[has]
     return since, until
@@ -114,7 +116,11 @@ def checks(draw: Draw, families: Families, kids: Kids, structure: Structure) -> 
     rng = draw.rng("health.checks")
     rule = draw["health.checks"]
     hardship = structure.hardship[kids.family]
-    due = kids.birth[:, None] + np.array(CHECK_DAYS) + rng.integers(-1, 2, (kids.size, 3)) * np.array(CHECK_SPREAD)
+    due = (
+        kids.birth[:, None]
+        + np.array(CHECK_DAYS)
+        + rng.integers(-1, 2, (kids.size, 3)) * np.array(CHECK_SPREAD)
+    )
     missed = np.zeros((kids.size, 3), dtype=bool)
     here = (families.arrives[kids.family][:, None] <= due) & (due < kids.ends[:, None]) & (due < END)
     before = np.zeros(kids.size)
@@ -136,10 +142,16 @@ def vaccinations(draw: Draw, families: Families, kids: Kids, structure: Structur
     given = np.full(due.shape, NEVER)
     for column, (vaccine, dose, _) in enumerate(DOSES):
         rate = rule["missed"][f"{vaccine}{dose}"]
-        missed = happens(family + rng.logistic(size=kids.size), share=rate, among=np.ones(kids.size, dtype=bool))
+        missed = happens(
+            family + rng.logistic(size=kids.size), share=rate, among=np.ones(kids.size, dtype=bool)
+        )
         late = np.floor(rng.exponential(rule["delay_days"], kids.size)).astype(np.int64)
         when = due[:, column] + np.minimum(late, GRACE_DAYS - 5)
-        here = (when >= np.maximum(families.arrives[kids.family], kids.birth)) & (when < kids.ends) & (when < END)
+        here = (
+            (when >= np.maximum(families.arrives[kids.family], kids.birth))
+            & (when < kids.ends)
+            & (when < END)
+        )
         given[:, column] = np.where(~missed & here, when, NEVER)
     return due, given
 

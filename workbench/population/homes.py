@@ -64,7 +64,9 @@ def homes(draw: Draw, families: Families, structure: Structure) -> Homes:
     day = np.concatenate([families.arrives, since])
     order = np.lexsort((day, owner))
     owner, day = owner[order], day[order]
-    block = wander(rng, owner=owner, home=structure.home_block, stays=draw["structure.moves_within_block_area"])
+    block = wander(
+        rng, owner=owner, home=structure.home_block, stays=draw["structure.moves_within_block_area"]
+    )
     reason = np.where(order < families.size, ARRIVED, MOVED)
     number = np.arange(len(owner))
     return settle_with_grandparents(families, structure, Homes(owner, day, reason, block, number, everyone))

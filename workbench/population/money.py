@@ -70,7 +70,9 @@ def incomes(draw: Draw, structure: Structure, *, counted: Array) -> Array:
     rates = draw["money.income"]
     shape = structure.children.shape
     sd, lasting = rates["noise_sd"], rates["lasting_share"]
-    noise = np.sqrt(lasting) * rng.standard_normal((shape[0], 1)) + np.sqrt(1 - lasting) * rng.standard_normal(shape)
+    noise = np.sqrt(lasting) * rng.standard_normal((shape[0], 1)) + np.sqrt(
+        1 - lasting
+    ) * rng.standard_normal(shape)
     score = (
         rates["on_hardship"] * structure.hardship[:, None]
         + rates["on_one_adult"] * (structure.types == 1)
@@ -89,16 +91,19 @@ def earners(families: Families, structure: Structure) -> Array:
     # In phase 2 the parent who kept the children is joined by a new partner.
     mother &= (phase != 2) | structure.mother_keeps[:, None]
     with_them = structure.grandparents > 0
-    return np.stack(
-        [
-            mother,
-            father,
-            phase == 2,
-            with_them & structure.grandfather[:, None],
-            with_them & structure.grandmother[:, None],
-        ],
-        axis=-1,
-    ) & families.here(INDEX_DAYS)[:, :, None]
+    return (
+        np.stack(
+            [
+                mother,
+                father,
+                phase == 2,
+                with_them & structure.grandfather[:, None],
+                with_them & structure.grandmother[:, None],
+            ],
+            axis=-1,
+        )
+        & families.here(INDEX_DAYS)[:, :, None]
+    )
 
 
 def exemption(draw: Draw, *, income: Array, counted: Array) -> Array:
@@ -190,7 +195,9 @@ def happens_among(score: Array, *, share: float, weights: Array, always: Array) 
 
 def take_home(disposable: Array, *, exempt: Array) -> tuple[Array, Array, Array, Array]:
     """Yen amounts of a tax row that leave `disposable`: revenue, total income, social insurance, taxes."""
-    gross = np.where(exempt, disposable / 0.86, disposable * 1.2 + np.maximum(disposable - 2_000_000, 0) * 0.1)
+    gross = np.where(
+        exempt, disposable / 0.86, disposable * 1.2 + np.maximum(disposable - 2_000_000, 0) * 0.1
+    )
     revenue = np.round(gross).astype(np.int64)
     social = np.where(exempt, revenue - disposable, np.round(0.14 * revenue).astype(np.int64))
     taxes = revenue - disposable - social

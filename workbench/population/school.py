@@ -82,14 +82,19 @@ def schools(draw: Draw, kids: Kids, homes: Homes) -> Array:
         day = np.maximum(INDEX_DAYS[column], kids.starts)
         block = homes.block[homes.at(kids.family, day)]
         before = attended[:, column - 1] if column else np.full(kids.size, NO_SCHOOL)
-        for stage, near, span in (("elementary", elementary, ELEMENTARY), ("junior_high", junior, JUNIOR_HIGH)):
+        for stage, near, span in (
+            ("elementary", elementary, ELEMENTARY),
+            ("junior_high", junior, JUNIOR_HIGH),
+        ):
             enrolled = here[:, column] & np.isin(grades[:, column], span) & ~private[stage]
             # Someone who comes with less than two weeks left of the year is enrolled from April.
             enrolled &= kids.starts < INDEX_DAYS[column] + 350
             enrolled &= kids.ends > INDEX_DAYS[column] + 14
             stays = (before >= JUNIOR_HIGH_CODE) == (stage == "junior_high")
             stays &= (before != NO_SCHOOL) & ~transfers
-            attended[:, column] = np.where(enrolled, np.where(stays, before, near[block]), attended[:, column])
+            attended[:, column] = np.where(
+                enrolled, np.where(stays, before, near[block]), attended[:, column]
+            )
     return attended
 
 
@@ -126,18 +131,24 @@ def counted(
     weak = health.vulnerability[:, None]
     near = np.clip(1 + margin / 2.2, 0, 1)
     refused = np.where(
-        truant, LINE + 4 + rng.exponential(rule["refused_beyond_line"], shape), rng.gamma(0.8, 14 * near**2, shape)
+        truant,
+        LINE + 4 + rng.exponential(rule["refused_beyond_line"], shape),
+        rng.gamma(0.8, 14 * near**2, shape),
     )
     refused = np.where(truant, np.minimum(refused, YEAR_DAYS - 4), np.minimum(refused, LINE - 3))
     own = rng.gamma(1.1, 1 / 1.1, (shape[0], 1))
     return {
         "refused": np.floor(refused).astype(np.int64),
-        "sick": rng.poisson(rule["sick_mean"] * own * np.exp(0.15 * weak + 0.08 * hardship - 0.015)),
+        "sick": rng.poisson(rule["sick_mean"] * own * np.exp(0.15 * weak + 0.08 * hardship - 0.015), shape),
         "other": rng.poisson(rule["other_mean"], shape),
-        "late": rng.poisson(rule["late_mean"] * own * np.exp(0.3 * hardship + 0.35 * np.clip(margin + 3, 0, 4) - 0.35)),
+        "late": rng.poisson(
+            rule["late_mean"] * own * np.exp(0.3 * hardship + 0.35 * np.clip(margin + 3, 0, 4) - 0.35)
+        ),
         "early": rng.poisson(rule["early_mean"] * own * np.exp(0.25 * np.clip(margin + 3, 0, 4) - 0.2)),
         "nurse": rng.poisson(
-            rule["nurse_mean"] * rng.gamma(1.2, 1 / 1.2, shape) * np.exp(0.3 * weak + 0.2 * np.clip(margin + 3, 0, 4) - 0.2)
+            rule["nurse_mean"]
+            * rng.gamma(1.2, 1 / 1.2, shape)
+            * np.exp(0.3 * weak + 0.2 * np.clip(margin + 3, 0, 4) - 0.2)
         ),
     }
 
@@ -148,7 +159,9 @@ def monthly(rng: np.random.Generator, *, refused: Array) -> Array:
 
     Long absences lie in one stretch of the year at a steady rate; short ones are scattered.
     """
-    rate = np.where(refused >= LINE, rng.uniform(0.6, 1.0, len(refused)), rng.uniform(0.05, 0.6, len(refused)))
+    rate = np.where(
+        refused >= LINE, rng.uniform(0.6, 1.0, len(refused)), rng.uniform(0.05, 0.6, len(refused))
+    )
     length = np.clip(refused / rate, refused, YEAR_DAYS)
     begins = rng.random(len(refused)) * (YEAR_DAYS - length)
     edges = np.concatenate([[0], np.cumsum(SCHOOL_DAYS)])

@@ -89,7 +89,9 @@ def household(draw: Draw, families: Families, kids: Kids) -> Structure:
         parted=np.where(passing, parted, NEVER),
         joined=np.where(passing, joined, NEVER),
         unmarried=unmarried & passing,
-        mother_keeps=(rng.random(families.size) < draw["structure.mother_keeps"]) | (unmarried & passing),
+        mother_keeps=(rng.random(families.size) < draw["structure.mother_keeps"])
+        | (unmarried & passing)
+        | (parted < last_birth(kids, families)),
         grandfather=grandfather,
         grandmother=grandmother,
         foreign=rng.random(families.size) < draw["structure.foreign_households"],
@@ -102,6 +104,13 @@ def per_family(kids: Kids, families: Families, where: Array) -> Array:
     counts = np.zeros((families.size, where.shape[1]), dtype=np.int64)
     np.add.at(counts, kids.family, where.astype(np.int64))
     return counts
+
+
+def last_birth(kids: Kids, families: Families) -> Array:
+    """The day the youngest was born: a mother of later children does not leave before."""
+    found = np.zeros(families.size, dtype=np.int64)
+    np.maximum.at(found, kids.family, kids.birth)
+    return found
 
 
 def hardships(draw: Draw, families: Families) -> tuple[Array, Array]:

@@ -1,0 +1,400 @@
+"""Tables of the board of education and the schools, all under the pupil's number."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from workbench.population.calendar import INDEX_DAYS, YEARS, fy_of, iso, month_names
+from workbench.population.chance import Array, bar, happens, spread
+from workbench.population.rows_money import sorted_rows
+from workbench.population.school import ELEMENTARY, JUNIOR_HIGH_CODE, NO_SCHOOL, SCHOOL_DAYS, monthly
+from workbench.population.spelling import Spelling
+from workbench.population.tables import RECORDED, Table, codes, integers
+from workbench.population.world import World
+from workbench.population.writing import Writing, flag
+
+CLASS_SIZE = 32
+WINTER = np.array([1.0, 0.9, 0.9, 0.6, 0.1, 0.9, 1.0, 1.2, 1.4, 1.7, 1.6, 1.0])
+HEIGHT = {
+    True: (117.3, 123.1, 128.4, 133.9, 139.5, 146.0, 153.8, 160.8, 165.9),
+    False: (116.3, 122.1, 127.9, 134.3, 141.1, 147.7, 152.4, 155.1, 156.4),
+}
+
+
+@dataclass(frozen=True)
+class Pupils:
+    """One row per pupil and recorded FY, ordered by year; `number` is the school's own, `month` whether enrolled."""
+
+    world: World
+
+    @cached_property
+    def _where(self) -> tuple[Array, Array]:
+        column, child = np.nonzero((self.world.school.pupil & RECORDED).T)
+        return child, column
+
+    @property
+    def child(self) -> Array:
+        return self._where[0]
+
+    @property
+    def column(self) -> Array:
+        return self._where[1]
+
+    @cached_property
+    def person(self) -> Array:
+        return self.world.people.of_child[self.child]
+
+    @cached_property
+    def grade(self) -> Array:
+        return self.world.kids.grades()[self.child, self.column]
+
+    @cached_property
+    def junior(self) -> Array:
+        return self.grade > ELEMENTARY[-1]
+
+    @cached_property
+    def run(self) -> Array:
+        """Children × YEARS: which of its schools (0, 1, …) a child is at; a change begins a new one."""
+        school = self.world.school.school
+        before = np.hstack([np.full((len(school), 1), NO_SCHOOL), school[:, :-1]])
+        return np.cumsum((school != before) & (school != NO_SCHOOL), axis=1) - 1
+
+    @cached_property
+    def entered(self) -> Array:
+        """Children × YEARS: the column in which the child's present run began."""
+        run, school = self.run, self.world.school.school
+        fresh = np.hstack([np.ones((len(run), 1), dtype=bool), np.diff(run, axis=1) > 0]) & (
+            school != NO_SCHOOL
+        )
+        return np.maximum.accumulate(np.where(fresh, np.arange(run.shape[1]), 0), axis=1)
+
+    @cached_property
+    def key(self) -> Array:
+        """Number of the (child, run) behind each row, from 0."""
+        return np.unique(self.child * 32 + self.run[self.child, self.column], return_inverse=True)[1]
+
+    @cached_property
+    def keys(self) -> int:
+        return int(self.key.max()) + 1
+
+    @cached_property
+    def numbers(self) -> Array:
+        """学籍番号 by key: school, FY of entry, running number."""
+        first = self._first_row
+        child, column = self.child[first], self.column[first]
+        school = self.world.school.school[child, column]
+        year = YEARS[self.entered[child, column]]
+        # Those at school when the records begin entered with their class.
+        stage = np.where(school >= JUNIOR_HIGH_CODE, 12, 6)
+        year = np.where(
+            self.entered[child, column] == 0, YEARS[0] - (self.world.kids.grades()[child, 0] - stage), year
+        )
+        group = pd.Series(school * 10_000 + year)
+        running = group.groupby(group, sort=False).cumcount().to_numpy() + 1
+        return (
+            school_codes(school)
+            + year.astype(str).astype(object)
+            + np.char.zfill(running.astype(str), 4).astype(object)
+        )
+
+    @cached_property
+    def _first_row(self) -> Array:
+        return np.unique(self.key, return_index=True)[1]
+
+    @cached_property
+    def number(self) -> Array:
+        return self.numbers[self.key]
+
+    @cached_property
+    def owners(self) -> Array:
+        return self.person[self._first_row]
+
+    @cached_property
+    def months(self) -> Array:
+        """Rows × 12: enrolled on some day of the month."""
+        kids = self.world.kids
+        first = month_starts(YEARS[self.column])
+        after = month_starts(YEARS[self.column], shift=1)
+        starts, ends = kids.starts[self.child][:, None], kids.ends[self.child][:, None]
+        return (starts < after - 4) & (ends > first + 4)
+
+    @cached_property
+    def counts(self) -> dict[str, Array]:
+        """Rows × 12 counts: refused (non-attendance), sick, other, late, early; none in months not enrolled."""
+        return absence(self)
+
+    def table(self, frame: pd.DataFrame, *columns: str) -> Table:
+        return self.some(frame, np.ones(len(self.child), dtype=bool), *columns)
+
+    def some(self, frame: pd.DataFrame, rows: Array, *columns: str) -> Table:
+        """A table that has entries for only some of the pupil-years."""
+        unique = np.unique(self.key[rows])
+        return Table(
+            sorted_rows(frame, "pupil_no", *columns), "pupil_no", self.numbers[unique], self.owners[unique]
+        )
+
+
+def school_codes(school: Array) -> Array:
+    """P01–P20 elementary, M01–M10 junior high."""
+    junior = school >= JUNIOR_HIGH_CODE
+    number = np.char.zfill(
+        np.where(junior, school - JUNIOR_HIGH_CODE, school).astype(int).__add__(1).astype(str), 2
+    )
+    return np.where(junior, "M", "P").astype(object) + number.astype(object)
+
+
+def month_starts(fy: Array, *, shift: int = 0) -> Array:
+    """First day of each month of the FYs; shape (..., 12)."""
+    months = (np.asarray(fy)[..., None] - 1970) * 12 + 3 + np.arange(12) + shift
+    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+
+
+def pupil(pupils: Pupils, writing: Writing) -> Table:
+    world, child, column = pupils.world, pupils.child, pupils.column
+    kids = world.kids
+    school = world.school.school[child, column]
+    days = np.maximum(INDEX_DAYS[column], kids.starts[child])
+    spelling = Spelling(writing, "pupil", pupils.person, pupils.key, pupils.keys, days)
+    entry = pupils.entered[child, column]
+    began = np.maximum(INDEX_DAYS[entry] + 5, kids.starts[child] + 3)
+    support = special_classes(pupils)
+    frame = pd.DataFrame(
+        {
+            "pupil_no": pupils.number,
+            "fy": integers(YEARS[column]),
+            "name": spelling.name,
+            "name_kana": spelling.kana,
+            "birth_date": spelling.birth_date,
+            "sex": spelling.sex,
+            "address": spelling.address,
+            "school": school_codes(school),
+            "grade": integers(pupils.grade - 5),
+            "class_no": integers(classes(pupils, school)),
+            "sp_class": flag(support[0]),
+            "tsukyu": flag(support[1]),
+            "entered_on": iso(began),
+        }
+    )
+    return pupils.table(frame)
+
+
+def classes(pupils: Pupils, school: Array) -> Array:
+    """Class numbers: each school, FY and grade dealt out into classes of up to 32."""
+    group = pd.Series(school * 100_000 + pupils.column * 100 + pupils.grade)
+    size = group.groupby(group).transform("size").to_numpy()
+    order = pupils.world.draw.rng("rows.classes").random(len(group))
+    rank = pd.Series(order).groupby(group).rank(method="first").to_numpy() - 1
+    count = np.ceil(size / CLASS_SIZE)
+    return (rank * count / size).astype(np.int64) + 1
+
+
+def special_classes(pupils: Pupils) -> tuple[Array, Array]:
+    """Special-needs class and resource room, for children in difficulty of their own."""
+    world, shares = pupils.world, pupils.world.draw["school.special_class"]
+    disabled = world.health.disabled(INDEX_DAYS)[pupils.child, pupils.column]
+    weak = world.health.vulnerability[pupils.child]
+    steady = world.draw.rng("rows.special").logistic(size=(world.kids.size, 2))[pupils.child]
+    score = 2.5 * disabled + 0.8 * weak + steady[:, 0]
+    in_class = score > bar(score, share=shares["class"])
+    room = np.where(in_class, -np.inf, 1.2 * disabled + 0.8 * weak + steady[:, 1])
+    return in_class, room > bar(room, share=shares["resource_room"])
+
+
+def school_aid(pupils: Pupils, writing: Writing) -> Table:
+    world = pupils.world
+    aid = world.money.aid[world.kids.family[pupils.child], pupils.column]
+    rows = (aid > 0) & (world.kids.starts[pupils.child] <= INDEX_DAYS[pupils.column])
+    days = INDEX_DAYS[pupils.column[rows]]
+    spelling = Spelling(writing, "pupil", pupils.person[rows], pupils.key[rows], pupils.keys, days)
+    frame = pd.DataFrame(
+        {
+            "pupil_no": pupils.number[rows],
+            "fy": integers(YEARS[pupils.column[rows]]),
+            "school": school_codes(world.school.school[pupils.child[rows], pupils.column[rows]]),
+            "grade": integers(pupils.grade[rows] - 5),
+            "name": spelling.name,
+            "aid_class": codes(aid[rows]),
+        }
+    )
+    return pupils.some(frame, rows)
+
+
+def absence(pupils: Pupils) -> dict[str, Array]:
+    """The year's days laid out over its months, never more than a month's school days."""
+    school, rng = pupils.world.school, pupils.world.draw.rng("rows.attendance")
+    at = (pupils.child, pupils.column)
+    refused = monthly(rng, refused=school.refused[at])
+    free = SCHOOL_DAYS - refused
+    sick = np.minimum(spread(rng, school.sick[at], weights=WINTER * SCHOOL_DAYS), free)
+    other = np.minimum(spread(rng, school.other[at], weights=SCHOOL_DAYS.astype(float)), free - sick)
+    there = free - sick - other
+    counts = {"refused": refused, "sick": sick, "other": other}
+    for name in ("late", "early"):
+        counts[name] = np.minimum(spread(rng, getattr(school, name)[at], weights=WINTER * SCHOOL_DAYS), there)
+    return {name: count * pupils.months for name, count in counts.items()}
+
+
+def attendance(pupils: Pupils) -> Table:
+    counts = pupils.counts
+    row, month = np.nonzero(pupils.months)
+    at = (row, month)
+    frame = pd.DataFrame(
+        {
+            "pupil_no": pupils.number[row],
+            "month": month_names(YEARS[pupils.column])[at],
+            "school_days": integers(SCHOOL_DAYS[month]),
+            "absent_days": integers((counts["refused"] + counts["sick"] + counts["other"])[at]),
+            "absent_sick": integers(counts["sick"][at]),
+            "absent_nonattend": integers(counts["refused"][at]),
+            "late": integers(counts["late"][at]),
+            "early": integers(counts["early"][at]),
+        }
+    )
+    return pupils.some(frame, pupils.months.any(axis=1))
+
+
+def school_health(pupils: Pupils) -> Table:
+    world, rule = pupils.world, pupils.world.draw["school.health_check"]
+    rng, size, kids = world.draw.rng("rows.school_health"), len(pupils.child), world.kids
+    hardship = world.structure.hardship[kids.family[pupils.child]]
+    male, step = kids.male[pupils.child], pupils.grade - 6
+    mean = np.where(male, np.array(HEIGHT[True])[step], np.array(HEIGHT[False])[step])
+    tall = rng.standard_normal(kids.size)[pupils.child]
+    height = np.round(mean * (1 + 0.042 * tall), 1)
+    # Deviation from the weight expected at this height: 20 % and more is obese, -20 % and less thin.
+    build = (
+        0.15 * hardship
+        + np.sqrt(0.8) * rng.standard_normal(kids.size)[pupils.child]
+        + np.sqrt(0.2) * rng.standard_normal(size)
+    )
+    obese, thin = build > bar(build, share=rule["obese"]), -build > bar(-build, share=rule["thin"])
+    excess = np.where(
+        obese, 0.21 + 0.12 * rng.random(size), np.where(thin, -0.27 + 0.06 * rng.random(size), 0.06 * build)
+    )
+    weight = np.round(15.2 * (height / 100) ** 2.6 * (1 + excess), 1)
+    bad = 0.45 * hardship + rng.logistic(size=(kids.size, 1))[pupils.child, 0] + rng.logistic(size=size)
+    everyone = np.ones(size, dtype=bool)
+    share = {0: rule["teeth"]["elementary"], 1: rule["teeth"]["junior_high"]}
+    decayed = happens(bad, share=share, among=everyone, group=pupils.junior.astype(int))
+    late = 0.5 * hardship + rng.logistic(size=size)
+    missed = late > bar(late, share=rule["missed"])
+    teeth = np.where(decayed, np.minimum(rng.geometric(0.45, size), 12), 0)
+    frame = pd.DataFrame(
+        {
+            "pupil_no": pupils.number,
+            "fy": integers(YEARS[pupils.column]),
+            "missed": flag(missed),
+            "height": np.where(missed, np.nan, height),
+            "weight": np.where(missed, np.nan, weight),
+            "obesity": np.where(missed, None, np.where(obese, "1", np.where(thin, "3", "2")).astype(object)),
+            "untreated_teeth": integers(teeth, missing=missed),
+        }
+    )
+    return pupils.table(frame)
+
+
+def days_at_school(pupils: Pupils, rows: Array, rng: np.random.Generator) -> Array:
+    """A day of each row's FY between the spring and the spring holidays, while the child is here."""
+    kids, column = pupils.world.kids, pupils.column[rows]
+    low = np.maximum(INDEX_DAYS[column] + 8, kids.starts[pupils.child[rows]])
+    high = np.minimum(INDEX_DAYS[column] + 355, kids.ends[pupils.child[rows]])
+    return low + np.floor(rng.random(len(rows)) * np.maximum(high - low, 1)).astype(np.int64)
+
+
+def nurse_visit(pupils: Pupils) -> Table:
+    school, rng = pupils.world.school, pupils.world.draw.rng("rows.nurse")
+    rows = np.repeat(np.arange(len(pupils.child)), school.nurse[pupils.child, pupils.column])
+    day = days_at_school(pupils, rows, rng)
+    strained = school.liability[pupils.child, pupils.column][rows] > 2.0
+    chance = rng.random(len(rows)) * np.where(strained, 0.8, 1.0)
+    reason = np.select([chance < 0.10, chance < 0.20, chance < 0.60], ["3", "4", "2"], "1").astype(object)
+    frame = pd.DataFrame({"pupil_no": pupils.number[rows], "visited_on": iso(day), "reason": reason})
+    return pupils.some(frame, np.unique(rows), "visited_on")
+
+
+def school_survey(pupils: Pupils) -> Table:
+    world, rule = pupils.world, pupils.world.draw["school.survey"]
+    rng, size = world.draw.rng("rows.survey"), len(pupils.child)
+    at = (pupils.child, pupils.column)
+    hardship, weak = (
+        world.structure.hardship[world.kids.family[pupils.child]],
+        world.health.vulnerability[pupils.child],
+    )
+    # The gap of poor children widens with age (Minoh).
+    slope = rule["score_on_hardship"] * np.where(pupils.grade >= 10, 1.2, 0.8)
+    able = rng.standard_normal(world.kids.size)[pupils.child]
+    score = 50 + slope * hardship - 1.2 * weak + 8.0 * able + 4.7 * rng.standard_normal(size)
+    fit = -0.2 * hardship - 0.2 * weak + rng.logistic(size=size)
+    edges = [
+        bar(fit, share=float(share)) for share in np.cumsum([rule["fitness"][letter] for letter in "ABCD"])
+    ]
+    fitness = np.array(list("ABCDE"), dtype=object)[(fit[:, None] <= np.array(edges)).sum(axis=1)]
+    hungry = 0.6 * hardship + rng.logistic(size=size)
+    everyone = np.ones(size, dtype=bool)
+    skips = happens(
+        hungry,
+        share={0: rule["breakfast"]["elementary"], 1: rule["breakfast"]["junior_high"]},
+        among=everyone,
+        group=pupils.junior.astype(int),
+    )
+    breakfast = np.where(
+        skips, np.where(rng.random(size) < 0.7, "3", "4"), np.where(rng.random(size) < 0.85, "1", "2")
+    )
+    low = 0.4 * weak + 0.25 * world.school.liability[at]
+    noise = world.draw
+    truant = world.school.truant[at]
+    silent = rng.random(size) < noise["noise.survey_missing"] + noise["noise.survey_missing_truant"] * truant
+    frame = pd.DataFrame(
+        {
+            "pupil_no": pupils.number,
+            "fy": integers(YEARS[pupils.column]),
+            "score_dev": np.where(silent, np.nan, np.round(score, 1)),
+            "fitness": np.where(silent, None, fitness),
+            "breakfast": np.where(silent, None, breakfast.astype(object)),
+            **{
+                name: np.where(silent, None, scale(rng, low, shift=shift))
+                for name, shift in (
+                    ("bedtime", 0.2),
+                    ("self_esteem", 0.4),
+                    ("school_fun", 0.0),
+                    ("talk_to", -0.3),
+                )
+            },
+            "mood_bad_days": integers(
+                rng.poisson(rule["bad_days"] * 190 * np.exp(0.4 * low - 0.1)), missing=silent
+            ),
+        }
+    )
+    return pupils.table(frame)
+
+
+def scale(rng: np.random.Generator, low: Array, *, shift: float) -> Array:
+    """An answer from 1 (good) to 4."""
+    score = low + shift + 0.7 * rng.logistic(size=len(low))
+    return (1 + np.searchsorted([0.3, 1.6, 2.9], score)).astype(str).astype(object)
+
+
+def bullying(pupils: Pupils) -> Table:
+    rng = pupils.world.draw.rng("rows.bullying")
+    rows = np.nonzero(pupils.world.school.bullied[pupils.child, pupils.column])[0]
+    day = days_at_school(pupils, rows, rng)
+    order = np.lexsort((rows, day))
+    rows, day = rows[order], day[order]
+    year = fy_of(day)
+    running = pd.Series(year).groupby(year).cumcount().to_numpy() + 1
+    frame = pd.DataFrame(
+        {
+            "incident_no": year.astype(str).astype(object)
+            + "-"
+            + np.char.zfill(running.astype(str), 5).astype(object),
+            "pupil_no": pupils.number[rows],
+            "found_on": iso(day),
+            "kind": np.array(["1", "2", "3", "4", "5"], dtype=object)[
+                np.searchsorted([0.55, 0.68, 0.88, 0.95], rng.random(len(rows)))
+            ],
+        }
+    )
+    unique = np.unique(pupils.key[rows])
+    return Table(frame, "pupil_no", pupils.numbers[unique], pupils.owners[unique])

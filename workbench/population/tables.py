@@ -1,0 +1,76 @@
+"""What a holder's table is before it is sent: rows, the holder's key, and whose key each one really is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from workbench.population.calendar import END, INDEX_DAYS, LAST, NEVER, RECORDS, YEARS, fy_start
+from workbench.population.chance import Array
+
+RECORDED = YEARS >= RECORDS
+
+
+@dataclass(frozen=True)
+class Table:
+    """`owners` are the people behind `keys`, in the same order; only the truth tables use them."""
+
+    frame: pd.DataFrame
+    key: str
+    keys: Array
+    owners: Array
+
+
+def integers(values: Array, *, missing: Array | None = None) -> pd.arrays.IntegerArray:
+    """A nullable whole-number column."""
+    mask = np.zeros(len(values), dtype=bool) if missing is None else missing
+    return pd.arrays.IntegerArray(np.where(mask, 0, values).astype(np.int64), mask)
+
+
+def codes(values: Array, *, missing: Array | None = None) -> Array:
+    """Small whole numbers as strings, None where missing."""
+    text = np.asarray(values).astype(str).astype(object)
+    return text if missing is None else np.where(missing, None, text)
+
+
+@dataclass(frozen=True)
+class Spells:
+    """Runs of one state: whose, in which state, from and to (NEVER: still)."""
+
+    entity: Array
+    state: Array
+    since: Array
+    until: Array
+    column: Array
+
+
+def spells_of(state: Array, *, rng: np.random.Generator, low: Array, high: Array) -> Spells:
+    """
+    Spells from states at index dates (entities × YEARS, 0 none). A change happens on a day of the year before.
+
+    `low` and `high` (by entity and column of the beginning) bound the days.
+    """
+    before = np.hstack([np.zeros((len(state), 1), dtype=state.dtype), state[:, :-1]])
+    changes = INDEX_DAYS - rng.integers(0, 364, state.shape)
+    entity, column = np.nonzero((state != before) & (state > 0))
+    alike = state != np.hstack([state[:, 1:], np.zeros((len(state), 1), dtype=state.dtype)])
+    ends = np.where(alike, np.arange(state.shape[1]), state.shape[1])
+    last = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1][entity, column]
+    beyond = np.minimum(last + 1, state.shape[1] - 1)
+    until = np.where(last + 1 < state.shape[1], changes[entity, beyond], NEVER)
+    until = np.minimum(until, high[entity, np.minimum(last, state.shape[1] - 1)])
+    since = np.maximum(changes[entity, column], low[entity, column])
+    return Spells(entity, state[entity, column], since, np.where(until >= END, NEVER, until), column)
+
+
+def months_between(since: Array, until: Array) -> tuple[Array, Array]:
+    """For each row the months it covers (from its first day to its last): row index and months since 1900-01."""
+    first = month_number(np.maximum(since, fy_start(RECORDS)))
+    last = month_number(np.minimum(until, fy_start(LAST + 1)) - 1)
+    count = np.maximum(last - first + 1, 0)
+    row = np.repeat(np.arange(len(count)), count)
+    return row, np.repeat(first, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+
+
+def month_number(days: Array) -> Array:
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + 70 * 12
