@@ -21,7 +21,8 @@ from workbench.scoring import engine, recode
 from workbench.scoring.model import Feature
 from workbench.scoring.recode import MISSING, UNSEEN, spelled
 
-MOST_INTERVALS = 8
+EIGHTHS = np.arange(1, 8) / 8
+QUARTERS = (0.25, 0.5, 0.75)
 MOST_LEVELS = 1000
 
 Integers = npt.NDArray[np.int64]
@@ -128,8 +129,10 @@ def round_quantiles(known: npt.NDArray[np.float64]) -> list[float]:
     """
     if not len(known):
         return []
-    steps = np.linspace(0, 1, MOST_INTERVALS + 1)[1:-1]
-    edges = {float(f"{value:.2g}") for value in np.quantile(known, steps)}
+    above = known[known > known.min()]
+    # Counts are mostly 0: the quantiles of all would leave the few who stand out in one interval with them.
+    values = [*np.quantile(known, EIGHTHS), *(np.quantile(above, QUARTERS) if len(above) else ())]
+    edges = {float(f"{value:.2g}") for value in values}
     # An interval below the smallest value would be empty.
     return sorted(edge for edge in edges if edge > known.min())
 

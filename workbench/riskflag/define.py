@@ -40,7 +40,7 @@ class Definition:
 
     `capacity` is a share of the children considered, or a number of children. `eligible` and `excluded`
     map items to the levels that decide who is considered. `positive` is the target's value that the flag
-    looks for. `known` names an item that is "yes" for
+    looks for; `reference` the column that names a row when records are scored. `known` names an item that is "yes" for
     children some office already knows; `after_index` further items measured after the index date.
     """
 
@@ -49,9 +49,10 @@ class Definition:
     capacity: float | int
     positive: str = "yes"
     unit: str = "child"
+    reference: str = "child_id"
     title: Mapping[str, str] = field(default_factory=dict)
     index_date: str = "04-01"
-    horizon: str = "next fiscal year"
+    horizon: Mapping[str, str] = field(default_factory=lambda: {"ja": "翌年度", "en": "next fiscal year"})
     eligible: Levels = field(default_factory=dict)
     excluded: Levels = field(default_factory=dict)
     known: str | None = None
@@ -81,6 +82,7 @@ class Definition:
             "schema": SCHEMA,
             **vars(self),
             "title": dict(self.title),
+            "horizon": dict(self.horizon),
             "eligible": {item: list(levels) for item, levels in self.eligible.items()},
             "excluded": {item: list(levels) for item, levels in self.excluded.items()},
             "after_index": list(self.after_index),

@@ -51,10 +51,11 @@ def evaluate(
     enough = enough_of_both(held, min_cell=min_cell) and enough_of_both(learnt, min_cell=min_cell)
     return {
         "schema": SCHEMA,
-        "model": hashlib.sha256(rfc8785.dumps(model.to_json())).hexdigest(),
+        "model": digest_of(model),
         "target": definition.target,
         "unit": definition.unit,
         "min_cell": min_cell,
+        "by": list(by),
         "train": size(learnt, min_cell=min_cell),
         "test": size(held, min_cell=min_cell),
         "too_few": not enough,
@@ -62,6 +63,11 @@ def evaluate(
         "reference": reference(model, learnt, min_cell=min_cell),
         **(figures(model, definition, learnt, held, scores, by=by, min_cell=min_cell) if enough else {}),
     }
+
+
+def digest_of(model: Model) -> str:
+    """The model's identity: the digest of its canonical file."""
+    return hashlib.sha256(rfc8785.dumps(model.to_json())).hexdigest()
 
 
 def figures(

@@ -24,7 +24,8 @@ from workbench.scoring import engine
 from workbench.scoring.model import Feature, Model, Threshold
 
 MILLI = 1000
-LARGEST = 10_000_000
+# Odds of 160,000 to one: no item that was known beforehand decides that much.
+LARGEST = 12_000
 MIN_CELL = 10
 
 # What is asked for most, and what the integer model can hold instead.
@@ -224,7 +225,7 @@ def centred(binned: Binned, coefficients: Sequence[int]) -> tuple[Feature, int]:
 def whole(logit: float) -> int:
     """A coefficient in milli-logits."""
     points = round(logit * MILLI)
-    if abs(points) >= LARGEST:
+    if abs(points) > LARGEST:
         raise Refused(
             ja="係数が大きくなりすぎました。一つの項目がほぼ答えを決めています。その項目が基準日より後の情報でないか確かめるか、正則化（C）を強めてください。",
             en="A coefficient grew out of bounds: one item all but decides the target. Check that it is not dated after the index date, or regularise more (smaller C).",
