@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from workbench.artifact.manifest import ENVELOPE, MANIFEST, changed, read
+from workbench.artifact.manifest import ENVELOPE, MANIFEST, Manifest, changed, read
 from workbench.artifact.tree import BLOCK, open_plain
 from workbench.errors import NotFound
 from workbench.home import clear_leftovers, publish_folder
@@ -35,12 +35,7 @@ class Store:
         manifest = read(folder)
         with self._locked(fcntl.LOCK_SH):
             if not self._has(manifest.digest):
-                aside = self.root / f".{manifest.digest}.{secrets.token_hex(4)}.aside"
-                copy(folder, aside, [*manifest.files, MANIFEST, ENVELOPE])
-                # The copy is what counts: the folder may have changed since it was read.
-                if read(aside).digest != manifest.digest:
-                    raise changed(MANIFEST)
-                self._publish(aside, manifest.digest)
+                self._keep(folder, manifest)
         return manifest.digest
 
     def path(self, digest: str) -> Path:
@@ -59,12 +54,23 @@ class Store:
     def _has(self, digest: str) -> bool:
         return bool(DIGEST.fullmatch(digest)) and (self.root / digest).is_dir()
 
+    def _keep(self, folder: Path, manifest: Manifest) -> None:
+        aside = self.root / f".{manifest.digest}.{secrets.token_hex(4)}.aside"
+        try:
+            copy(folder, aside, [*manifest.files, MANIFEST, ENVELOPE])
+            # The copy is what counts: the folder may have changed since it was read.
+            if read(aside).digest != manifest.digest:
+                raise changed(MANIFEST)
+            make_read_only(aside)
+            self._publish(aside, manifest.digest)
+        finally:
+            if aside.exists():
+                remove(aside)
+
     def _publish(self, aside: Path, digest: str) -> None:
-        make_read_only(aside)
         try:
             publish_folder(aside, self.root / digest)
         except OSError:
-            remove(aside)
             # Another process was first with the same bundle; that is the same content.
             if not self._has(digest):
                 raise
