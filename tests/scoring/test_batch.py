@@ -283,3 +283,35 @@ def test_a_spreadsheet_runs_no_cell_of_the_list(office, candidate_files, records
 
 def test_the_date_is_the_one_given(office, candidate_files, records, run):
     assert run(office.admit(candidate_files), records, as_of=date(2024, 4, 1))["as_of"] == "2024-04-01"
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_result_or_none(
+    bundle, office, records, tmp_path, kill_at_every_point
+):
+    trusted = office.trusted
+
+    def score(out):
+        batch.score_batch(
+            bundle, records, out, trusted=trusted, revocations=None, purpose="school-support", as_of=TODAY
+        )
+
+    def whole_or_none(out):
+        assert not out.exists() or {path.name for path in out.iterdir()} == {
+            "candidates.csv",
+            "not_scored.csv",
+            "batch.json",
+        }
+        if out.exists():
+            assert json.loads((out / "batch.json").read_bytes())["candidates"] == 2
+
+    points = kill_at_every_point(lambda point: tmp_path / f"out-{point}", score, whole_or_none)
+    assert points > 5
+
+
+def test_where_the_log_cannot_be_written_nothing_is_published(bundle, records, run, tmp_path):
+    def full(summary):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        run(bundle, records, record=full)
+    assert not (tmp_path / "out").exists()

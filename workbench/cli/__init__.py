@@ -16,6 +16,7 @@ COMMANDS = {
     "project": ("workbench.cli.project", "事業計画（利用目的） / Projects and their purposes"),
     "policy": ("workbench.cli.policy", "判定基準とその根拠 / The thresholds and their sources"),
     "lab": ("workbench.cli.lab", "分析の部屋（JupyterLab） / The controlled Jupyter environment"),
+    "score": ("workbench.cli.score", "支援確認の候補を一覧にする / List candidates for a support check"),
     "audit": ("workbench.cli.audit", "監査ログ / The audit log"),
 }
 

@@ -11,7 +11,7 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import partial
@@ -66,9 +66,12 @@ def score_batch(
     revocations: Revocations | None,
     purpose: str,
     as_of: date,
+    record: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """
     Score the records with the bundle into the new folder `out`; the content of its batch.json.
+
+    `record` is told the summary before the folder appears: where it fails, nothing is published.
 
     Raises Untrusted for a bundle that is unsigned, changed, revoked, expired or scores its golden rows
     differently; Refused for another purpose; Unusable for records that break the input contract.
@@ -98,6 +101,8 @@ def score_batch(
         **counts(scorer, judged),
         "outputs": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
+    if record is not None:
+        record(summary)
     publish({**files, "batch.json": rfc8785.dumps(summary)}, out)
     return summary
 

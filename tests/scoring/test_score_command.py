@@ -1,0 +1,136 @@
+"""`workbench score`, as an operator types it: its result, its exit codes, its record in the log."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from workbench.artifact.keys import KeyRing
+from workbench.artifact.manifest import read
+from workbench.artifact.revocations import Revocations
+from workbench.artifact.signing import sign
+from workbench.artifact.trust import ADMITTERS
+from workbench.audit import Event
+from workbench.home import Home
+from workbench.state import State
+
+# The scoring stage's installation: whatever it does not install cannot be imported.
+PROGRAM = """
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"pandas", "sklearn", "scipy", "sqlalchemy", "matplotlib", "IPython", "jinja2", "yaml"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NotInstalled())
+from workbench.cli import main
+main()
+"""
+RECORDS = "child_id,sex,grade,absent_days,registered\n" + "".join(
+    f"c{place},male,{grade},{days},no\n"
+    for place, (grade, days) in enumerate([(8, 30), (1, 0), (2, 1), (2, 2), (2, 3)])
+)
+
+
+def run(*arguments, program=PROGRAM):
+    return subprocess.run(
+        [sys.executable, "-c", program, "score", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "WORKBENCH_LANG": "en", "HOME": "/nonexistent"},
+    )
+
+
+@pytest.fixture
+def stage(office, candidate_files, tmp_path):
+    """A scoring stage: a bundle, records, pinned keys and a list of revocations, as files."""
+    bundle = office.admit(candidate_files)
+    (tmp_path / "trusted.json").write_bytes(office.trusted.to_json())
+    (tmp_path / "records.csv").write_text(RECORDS)
+    issue(office, tmp_path / "revocations.json", Revocations.none_yet(home="home", now=datetime.now(UTC)))
+    return tmp_path, bundle
+
+
+def issue(office, path, revocations):
+    path.write_bytes(sign(revocations.statement(), [office.ring.signer(ADMITTERS[0])]))
+
+
+def arguments(folder, bundle, **changed):
+    named = {
+        "purpose": "school-support",
+        "trust": folder / "trusted.json",
+        "revocations": folder / "revocations.json",
+        **changed,
+    }
+    options = [part for name, value in named.items() if value is not None for part in (f"--{name}", value)]
+    return [bundle, folder / "records.csv", "-o", folder / "out", *options]
+
+
+def test_the_scoring_stage_needs_neither_pandas_nor_a_home(stage):
+    folder, bundle = stage
+    done = run(*arguments(folder, bundle), "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["candidates"] == 1
+    assert {path.name for path in (folder / "out").iterdir()} == {
+        "candidates.csv",
+        "not_scored.csv",
+        "batch.json",
+    }
+
+
+def test_each_refusal_has_its_exit_code_and_one_sentence(stage, office):
+    folder, bundle = stage
+    refusals = {
+        "wrong purpose": (arguments(folder, bundle, purpose="other"), 10),
+        "expired": ([*arguments(folder, bundle), "--as-of", "2999-01-01"], 11),
+        "no list of revocations": (arguments(folder, bundle, revocations=None), 2),
+        "records that are not there": ([bundle, folder / "none.csv", *arguments(folder, bundle)[2:]], 13),
+    }
+    for name, (typed, code) in refusals.items():
+        done = run(*typed)
+        assert (name, done.returncode) == (name, code)
+        assert len(done.stderr.strip().splitlines()) == 1
+
+    (folder / "records.csv").write_text(RECORDS.replace(",30,", ",999,"))
+    assert run(*arguments(folder, bundle)).returncode == 12
+    path = bundle / "model" / "model.json"
+    path.write_text(path.read_text().replace("900", "901"))
+    assert run(*arguments(folder, bundle)).returncode == 11
+    assert not (folder / "out").exists()
+
+
+def test_a_revoked_model_stays_revoked_when_an_older_list_is_shown(stage, office):
+    folder, bundle = stage
+    older = (folder / "revocations.json").read_bytes()
+    now = datetime.now(UTC)
+    newer = Revocations.none_yet(home="home", now=now).revoking(read(bundle).digest, reason="drift", now=now)
+    issue(office, folder / "revocations.json", newer)
+    assert run(*arguments(folder, bundle)).returncode == 11
+
+    (folder / "revocations.json").write_bytes(older)
+    assert run(*arguments(folder, bundle)).returncode == 11
+
+
+def test_in_a_home_the_batch_is_in_the_log(office, candidate_files, tmp_path):
+    home = Home.create(tmp_path / "home", seed=1)
+    ring = KeyRing.of(home)
+    for owner in ADMITTERS:
+        ring.create(owner)
+    bundle = type(office)(tmp_path, ring).admit(candidate_files)
+    (tmp_path / "records.csv").write_text(RECORDS)
+    plain = "from workbench.cli import main\nmain()\n"
+    typed = [bundle, tmp_path / "records.csv", "--home", home.path, "-o"]
+
+    refused = run(*typed, tmp_path / "no", "--purpose", "other", program=plain)
+    done = run(*typed, tmp_path / "out", "--purpose", "school-support", program=plain)
+
+    assert (refused.returncode, done.returncode) == (10, 0), done.stderr
+    events = [(record["event"], record["details"]) for record in State.open(home).log.records()]
+    assert [name for name, _ in events][-2:] == [Event.BATCH_REFUSED, Event.BATCH_SCORED]
+    assert events[-1][1]["model"] == read(bundle).digest
+    assert events[-1][1]["flagged"] == 1

@@ -1,0 +1,194 @@
+"""
+`workbench score`: candidates for a support check, from a signed model and this year's records.
+
+In the scoring stage there is no home: the trusted keys and the list of revoked models come as files. With
+a home they are the home's own, and the batch is written to its log before its result appears.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.artifact.canonical import canonical, sha256
+from workbench.artifact.revocations import Revocations, verify_revocations
+from workbench.artifact.verifying import Trusted
+from workbench.cli.shell import home_path, json_option, show
+from workbench.errors import NotFound, Usage, WorkbenchError
+
+if TYPE_CHECKING:
+    pass
+
+SEEN = "revocations-seen.json"
+FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where scoring happens: whom it trusts, what is revoked, and who is told."""
+
+    trusted: Trusted
+    revocations: Revocations
+    record: Callable[[dict[str, Any]], None] | None = None
+    refused: Callable[[WorkbenchError], None] | None = None
+
+
+@click.command()
+@click.argument("bundle", type=FILE)
+@click.argument("records", type=FILE)
+@click.option(
+    "-o", "--out", type=FILE, required=True, help="出力フォルダ（新規） / a new folder for the result"
+)
+@click.option("--purpose", required=True, help="利用目的のID / the purpose of use")
+@click.option(
+    "--trust", type=FILE, default=None, help="信頼する鍵の一覧 / the trusted keys, where there is no home"
+)
+@click.option("--revocations", type=FILE, default=None, help="失効リスト / the list of revoked models")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), default=None, help="基準日 / the day (today)")
+@click.option("--home", type=FILE, default=None, help="ホーム / the home")
+@json_option
+def score(  # noqa: PLR0917  one argument for each option
+    bundle: Path,
+    records: Path,
+    out: Path,
+    purpose: str,
+    trust: Path | None,
+    revocations: Path | None,
+    as_of: datetime | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """
+    支援確認の候補を一覧にする / List candidates for a support check.
+
+    BUNDLE は承認・署名された判定モデルのフォルダ、RECORDS は Parquet か CSV。
+    BUNDLE is the folder of an admitted model, RECORDS a Parquet or CSV table.
+    点数は確率ではなく、候補は決定ではありません / A score is no probability, a candidate no decision.
+    """
+    from workbench.scoring.batch import score_batch
+
+    where = (
+        standing_alone(trust, revocations)
+        if trust and home is None
+        else in_home(home, trust, revocations, bundle)
+    )
+    day = as_of.date() if as_of else date.today()
+    try:
+        summary = score_batch(
+            bundle,
+            records,
+            out,
+            trusted=where.trusted,
+            revocations=where.revocations,
+            purpose=purpose,
+            as_of=day,
+            record=where.record,
+        )
+    except WorkbenchError as error:
+        if where.refused is not None:
+            where.refused(error)
+        raise
+    show(summary, as_json=as_json, text=described(summary, out))
+
+
+def standing_alone(trust: Path, revocations: Path | None) -> Setting:
+    """The scoring stage: pinned keys, and a list that is never older than the last one seen beside them."""
+    if revocations is None:
+        raise Usage(
+            ja="失効リスト（--revocations）を指定してください。失効した判定モデルを使わないために必要です。",
+            en="Name the list of revoked models (--revocations); without it a revoked model could be used.",
+        )
+    trusted = Trusted.load(trust)
+    return Setting(
+        trusted, read_revocations(revocations, trusted=trusted, seen=trust.with_name(f"{trust.name}.{SEEN}"))
+    )
+
+
+def read_revocations(path: Path, *, trusted: Trusted, seen: Path) -> Revocations:
+    if not path.is_file():
+        raise NotFound(
+            ja="失効リストのファイルがありません。総括管理主体から受け取ったものを指定してください。",
+            en="The list of revoked models is not there; name the one received from the coordinating body.",
+        )
+    return verify_revocations(path.read_bytes(), trusted=trusted, now=datetime.now(UTC), seen=seen)
+
+
+def in_home(path: Path | None, trust: Path | None, revocations: Path | None, bundle: Path) -> Setting:
+    """The coordinating body's own room: its keys, its list, its log."""
+    from workbench.artifact.keys import KeyRing
+    from workbench.home import Home
+    from workbench.release.revocations import current
+    from workbench.state import State
+
+    home = Home.open(path or home_path())
+    trusted = Trusted.load(trust) if trust else Trusted.of(KeyRing.of(home))
+    listed = (
+        read_revocations(revocations, trusted=trusted, seen=home.path / SEEN)
+        if revocations
+        else current(home, now=datetime.now(UTC))
+    )
+    state = State.open(home)
+    return Setting(trusted, listed, record=recorder(state), refused=refusals(state, bundle))
+
+
+def recorder(state: Any) -> Callable[[dict[str, Any]], None]:
+    """Writes a scored batch to the log."""
+    from workbench.audit import Event
+
+    def record(summary: dict[str, Any]) -> None:
+        state.record(
+            Event.BATCH_SCORED,
+            actor="role:coordinator",
+            model=summary["bundle"],
+            purpose=summary["purpose"],
+            input=summary["records"],
+            output=sha256(canonical(summary)),
+            rows=summary["rows"],
+            flagged=summary["candidates"],
+        )
+
+    return record
+
+
+def refusals(state: Any, bundle: Path) -> Callable[[WorkbenchError], None]:
+    """Writes a refused batch to the log, by the digest of what lay there."""
+    from workbench.audit import Event
+
+    def refused(error: WorkbenchError) -> None:
+        manifest = bundle / "manifest.json"
+        digest = sha256(manifest.read_bytes()) if manifest.is_file() else "none"
+        state.record(
+            Event.BATCH_REFUSED,
+            actor="role:coordinator",
+            model=digest,
+            rule=type(error).__name__,
+            sentence=error.en,
+        )
+
+    return refused
+
+
+# Siddiqi, "Credit Risk Scorecards" (2006): below .1 no change to speak of, above .25 a shift to look into.
+SHIFTED = 0.25
+
+
+def described(summary: dict[str, Any], out: Path) -> str:
+    """The batch for a person: what was done, what was left out, what to look at."""
+    shifted = [item for item, index in summary["stability_index"].items() if index > SHIFTED]
+    lines = [
+        f"判定モデル model        {summary['name']} {summary['version']}",
+        f"入力の行数 rows         {summary['rows']:,}",
+        f"対象外 not eligible     {summary['not_eligible']:,}",
+        f"点数なし not scored     {summary['rejected']:,}",
+        f"支援確認の候補 candidates {summary['candidates']:,} / {summary['scored']:,} (枠 places {summary['capacity']:,})",
+        f"出力 output             {out}",
+        "候補は決定ではありません。必ず人が確かめてください。 / A candidate is no decision; a person always assesses.",
+    ]
+    if shifted:
+        lines.append(
+            f"⚠ 学習時から分布が変わった項目 / items that have shifted since training: {', '.join(shifted)}"
+        )
+    return "\n".join(lines)
