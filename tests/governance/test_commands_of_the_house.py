@@ -1,0 +1,150 @@
+"""The commands of keys, people, projects, policy and log, as a person meets them."""
+
+import json
+import sys
+
+import pytest
+import yaml
+
+from workbench.cli import main
+from workbench.home import Home
+
+OVERRIDE = "schema: workbench-policy-override/1\nthresholds:\n  k_children: {value: 7, source: 条例}\n"
+
+
+@pytest.fixture
+def workbench(home, monkeypatch, capsys):
+    """`workbench(noun, verb, …, expect=code)`: what the command printed, on stderr when it failed."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(home.path))
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+
+    def run(*arguments: str, expect: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code
+        said = capsys.readouterr()
+        assert code == expect, said.err
+        return said.out if expect == 0 else said.err
+
+    return run
+
+
+def add(workbench, person: str, role: str, **more: str) -> None:
+    workbench(
+        "people", "add", person, "--name", person, "--role", role, "--section", "企画課", *more.get("by", ())
+    )
+
+
+def test_from_an_empty_home_to_pinned_keys_and_a_log_that_holds(workbench, home, tmp_path):
+    add(workbench, "sato", "coordinator")
+    for owner in ("person:sato", "role:coordinator", "role:reviewer"):
+        workbench("key", "create", owner)
+    workbench("key", "trust", "-o", str(tmp_path / "trusted.json"))
+
+    keys = json.loads(workbench("key", "list", "--json"))
+    pinned = json.loads((tmp_path / "trusted.json").read_bytes())
+    assert {key["owner"]: key["public"] for key in keys if key["owner"].startswith("role:")} == pinned["keys"]
+    (sato,) = json.loads(workbench("people", "list", "--json"))
+    assert sato["public_key"] in {key["public"] for key in keys}
+    verified = json.loads(workbench("audit", "verify", "--json"))
+    assert verified["records"] == 6
+    workbench("audit", "verify", "--at-least", "7", expect=11)
+    events = [record["event"] for record in json.loads(workbench("audit", "show", "--json"))]
+    assert events == ["home.created", "person.added", *["key.created"] * 3, "trust.exported"]
+    assert "PRIVATE" not in workbench("audit", "show")
+
+
+def test_a_tampered_log_is_code_11_and_one_sentence(workbench, home):
+    add(workbench, "sato", "coordinator")
+    log = home.audit / "log.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"coordinator", b"reviewer"))
+
+    for arguments in (("audit", "verify"), ("audit", "show")):
+        said = workbench(*arguments, expect=11)
+        assert "record 2 was altered" in said
+        assert len(said.splitlines()) == 1
+
+
+def test_an_adopted_override_is_shown(workbench, tmp_path):
+    (tmp_path / "ours.yaml").write_text(OVERRIDE)
+
+    before = json.loads(workbench("policy", "show", "--json"))
+    checked = json.loads(workbench("policy", "check", str(tmp_path / "ours.yaml"), "--json"))
+    workbench("policy", "adopt", str(tmp_path / "ours.yaml"))
+    after = json.loads(workbench("policy", "show", "--json"))
+
+    assert checked["changes"] == {"k_children": {"from": 5, "to": 7}}
+    assert after["digest"] == checked["digest"] != before["digest"]
+    assert after["thresholds"]["k_children"]["overridden"]
+    assert "* k_children = 7" in workbench("policy", "show")
+
+
+def test_a_wrong_override_is_code_12_and_names_the_threshold(workbench, tmp_path):
+    (tmp_path / "ours.yaml").write_text(OVERRIDE.replace("k_children", "k_kids"))
+
+    assert "k_kids" in workbench("policy", "check", str(tmp_path / "ours.yaml"), expect=12)
+
+
+def test_a_charter_is_stored_and_an_empty_one_refused(workbench, tmp_path):
+    charter = yaml.safe_load(CHARTER)
+    (tmp_path / "charter.yaml").write_text(yaml.safe_dump(charter))
+    (tmp_path / "empty.yaml").write_text(yaml.safe_dump({**charter, "purpose": ""}))
+
+    stored = json.loads(workbench("project", "charter", str(tmp_path / "charter.yaml"), "--json"))
+    assert "purpose" in workbench("project", "charter", str(tmp_path / "empty.yaml"), expect=12)
+
+    assert stored["project"] == "school-attendance"
+    assert "school-attendance" in workbench("project", "list")
+
+
+CHARTER = """
+schema: workbench-project/1
+purpose: school-attendance
+title: {ja: 不登校の早期支援, en: Early support}
+benefit: {ja: 支援を届ける, en: Support reaches children}
+population: 200000
+source: child_year
+person: child_id
+household: household_id
+time: fy
+test_share: 0.3
+targets: [absent_30d_next_year]
+subgroups: []
+"""
+
+
+def test_who_may_not_is_code_10(workbench):
+    add(workbench, "mori", "manager")
+    add(workbench, "sato", "coordinator", by=("--by", "mori"))
+
+    refused = workbench(
+        "people",
+        "add",
+        "fake",
+        "--name",
+        "x",
+        "--role",
+        "reviewer",
+        "--section",
+        "x",
+        "--by",
+        "sato",
+        expect=10,
+    )
+    assert "responsible manager" in refused
+    workbench("key", "create", "role:reviewer", "--by", "sato", expect=10)
+
+
+def test_an_owner_that_is_none_is_code_12(workbench):
+    workbench("key", "create", "../x", expect=12)
+
+
+def test_a_demonstration_says_so_in_its_list_of_keys(workbench, tmp_path):
+    shown = Home.create(tmp_path / "shown", seed=7)
+
+    workbench("key", "create", "role:coordinator", "--home", str(shown.path))
+
+    assert "demonstration-7" in workbench("key", "list", "--home", str(shown.path))
