@@ -45,9 +45,9 @@ def care(
     families: Families,
     kids: Kids,
     structure: Structure,
+    *,
     money: Money,
     health: Health,
-    *,
     enrolled: Array,
 ) -> Care:
     present = kids.at_index()

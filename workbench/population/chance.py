@@ -51,12 +51,23 @@ def bar(score: Array, *, share: float, weights: Array | None = None) -> float:
         return np.inf
     if share >= 1:
         return -np.inf
+    if weights is None:
+        return middle(score, above=int(np.floor(share * len(score) + 0.5)))
     order = np.argsort(-score, kind="stable")
-    weight = np.ones(len(score)) if weights is None else np.asarray(weights, dtype=float).ravel()
+    weight = np.asarray(weights, dtype=float).ravel()
     above = np.cumsum(weight[order])
     cut = int(np.searchsorted(above, share * above[-1]))
     upper = score[order[cut - 1]] if cut else score[order[0]] + 1.0
     return float((upper + score[order[min(cut, len(score) - 1)]]) / 2)
+
+
+def middle(score: Array, *, above: int) -> float:
+    """Half-way between the `above`-th highest score and the next."""
+    if above == 0 or above == len(score):
+        return float(score.max() + 1 if above == 0 else score.min() - 1)
+    place = len(score) - above
+    parted = np.partition(score, [place - 1, place])
+    return float((parted[place - 1] + parted[place]) / 2)
 
 
 def happens(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from workbench.errors import Usage
@@ -76,15 +75,8 @@ def generate(
 def raw_tables(truth: World, pupils: rows_school.Pupils) -> Iterator[tuple[str, Table]]:
     """Each holder's table in turn."""
     writing = Writing(truth)
-    people = truth.people
-    everyone = np.arange(people.size)
-    numbers = np.concatenate([people.first_number, people.second_number[people.second_from < 10**6]])
-    owners = np.concatenate([everyone, np.nonzero(people.second_from < 10**6)[0]])
-    yield "resident", Table(register_rows.resident(truth, writing), "person_no", numbers, owners)
-    yield (
-        "resident_addr_hist",
-        Table(register_rows.address_history(truth, writing), "person_no", numbers, owners),
-    )
+    yield "resident", register_rows.resident(truth, writing)
+    yield "resident_addr_hist", register_rows.address_history(truth, writing)
     yield "tax", rows_money.tax(truth, writing)
     yield "child_allowance", rows_money.child_allowance(truth, writing)
     yield "sp_allowance", rows_money.sp_allowance(truth, writing)

@@ -75,13 +75,13 @@ class Kids:
     def at_index(self) -> Array:
         """Children × YEARS: in the city at the index date, born, and of grade 0 to 17."""
         grades = self.grades()
-        inside = (self.starts[:, None] <= INDEX_DAYS) & (INDEX_DAYS < self.ends[:, None])
+        inside = (self.starts[:, None] <= INDEX_DAYS) & (self.ends[:, None] > INDEX_DAYS)
         return inside & (grades >= 0) & (grades <= 17)
 
     def in_year(self) -> Array:
         """Children × YEARS: in the city on some day of the FY, newborns included."""
         finish = fy_start(YEARS + 1)
-        inside = (self.starts[:, None] < finish) & (INDEX_DAYS < self.ends[:, None])
+        inside = (self.starts[:, None] < finish) & (self.ends[:, None] > INDEX_DAYS)
         return inside & (self.grades() <= 17)
 
 

@@ -54,14 +54,14 @@ class Health:
 
 def health(draw: Draw, families: Families, kids: Kids, structure: Structure) -> Health:
     vulnerability = draw.rng("health.vulnerability").standard_normal(kids.size)
-    weight = birth_weights(draw, kids, structure)
+    weight = birth_weights(draw, kids)
     since, until = certificates(draw, kids, structure, vulnerability=vulnerability, weight=weight)
     due, missed, kept = checks(draw, families, kids, structure)
     dose_due, given = vaccinations(draw, families, kids, structure)
     return Health(vulnerability, weight, since, until, due, missed, kept, dose_due, given)
 
 
-def birth_weights(draw: Draw, kids: Kids, structure: Structure) -> Array:
+def birth_weights(draw: Draw, kids: Kids) -> Array:
     """Grams; the spread follows from the mean and the share under 2,500 g. Twins are lighter."""
     rng = draw.rng("health.birth_weight")
     rule = draw["health.birth_weight"]
@@ -94,7 +94,7 @@ def certificates(
         low, high = rule["onset_years"]
         onset = kids.birth + (rng.uniform(low, high, kids.size) * 365.25).astype(np.int64)
         close = end_of_support(kids, rule["until_grade"])
-        active = kids.at_index() & IN_PANEL & (onset[:, None] <= INDEX_DAYS) & (INDEX_DAYS < close[:, None])
+        active = kids.at_index() & IN_PANEL & (onset[:, None] <= INDEX_DAYS) & (close[:, None] > INDEX_DAYS)
         score = liability + np.sqrt(0.3) * rng.logistic(size=kids.size)
         days = active.sum(axis=1)
         has = score > bar(score, share=rule["rate"] * everyone / days.sum(), weights=days)
@@ -166,4 +166,4 @@ def doses_missing(kids: Kids, health_of: Health, *, arrives: Array, days: Array)
     return np.minimum(missing, 6)
 
 
-__all__ = ["CHECKS", "DOSES", "Health", "START", "doses_missing", "health"]
+__all__ = ["CHECKS", "DOSES", "START", "Health", "doses_missing", "health"]

@@ -209,4 +209,4 @@ def take_home(disposable: Array, *, exempt: Array) -> tuple[Array, Array, Array,
     return revenue, np.maximum(revenue - deduction, 0).astype(np.int64), social, taxes
 
 
-__all__ = ["Money", "YEARS", "happens", "money", "take_home"]
+__all__ = ["YEARS", "Money", "happens", "money", "take_home"]

@@ -13,10 +13,10 @@ from workbench.population.people import (
     MOTHER,
     STEP,
     People,
-    scrambled,
 )
 from workbench.population.places import places
-from workbench.population.structure import CORESIDENT, GRANDPARENTS, THREE_GENERATION, Structure
+from workbench.population.structure import CORESIDENT, GRANDPARENTS, THREE_GENERATION
+from workbench.population.tables import Table, numbered
 from workbench.population.world import World
 from workbench.population.writing import Writing, flag
 
@@ -56,18 +56,18 @@ def spells(world: World) -> dict[str, Array]:
     return {name: values[real][order] for name, values in rows.items()}
 
 
-def resident(world: World, writing: Writing) -> pd.DataFrame:
-    people, structure, homes = world.people, world.structure, world.homes
+def resident(world: World, writing: Writing) -> Table:
+    people, homes = world.people, world.homes
     rows = spells(world)
     person, family = rows["person"], world.people.family[rows["person"]]
     last_day = np.minimum(rows["until"], END) - 1
     home = world.home_of(person, last_day)
     number = np.where(rows["second"], people.second_number[person], people.first_number[person])
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "person_no": number,
             "household_no": household_numbers(
-                structure, family=family, role=people.role[person], phase=rows["phase"]
+                world, family=family, role=people.role[person], phase=rows["phase"]
             ),
             "name": writing.official_name(person, rows["phase"]),
             "name_kana": writing.official_kana(person, rows["phase"]),
@@ -86,6 +86,7 @@ def resident(world: World, writing: Writing) -> pd.DataFrame:
             "reason_out": reasons_out(people, rows),
         }
     )
+    return Table(frame, "person_no", person)
 
 
 def reasons_in(people: People, rows: dict[str, Array]) -> Array:
@@ -101,12 +102,12 @@ def reasons_out(people: People, rows: dict[str, Array]) -> Array:
     return np.where(until >= END, None, np.where(left, MOVED_OUT, CHANGED_OUT))
 
 
-def household_numbers(structure: Structure, *, family: Array, role: Array, phase: Array) -> Array:
+def household_numbers(world: World, *, family: Array, role: Array, phase: Array) -> Array:
     """The couple's (or everybody's) household, the grandparents' one, or that of a new couple."""
     elder = (role == GRANDFATHER) | (role == GRANDMOTHER)
-    with_parents = (structure.kind[family] == CORESIDENT) & (elder | (phase == 1))
+    with_parents = (world.structure.kind[family] == CORESIDENT) & (elder | (phase == 1))
     which = np.where(with_parents, 1, np.where((phase == 2) & ~elder, 2, 0))
-    return scrambled(family * 3 + which, start=10**8, span=8 * 10**8).astype(str).astype(object)
+    return numbered(world.draw, "", world.families.size * 3, digits=9).text[family * 3 + which]
 
 
 def relations(world: World, *, person: Array, phase: Array) -> Array:
@@ -137,7 +138,7 @@ def relations(world: World, *, person: Array, phase: Array) -> Array:
     return found
 
 
-def address_history(world: World, writing: Writing) -> pd.DataFrame:
+def address_history(world: World, writing: Writing) -> Table:
     """Arrival or birth, every move, and the return of those who were away."""
     people, homes = world.people, world.homes
     everyone = np.arange(people.size)
@@ -166,7 +167,7 @@ def address_history(world: World, writing: Writing) -> pd.DataFrame:
     order = np.lexsort((day, person))
     order = order[day[order] < END]
     person, day, reason, place = person[order], day[order], reason[order], place[order]
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "person_no": people.number_on(person, day),
             "moved_on": iso(day),
@@ -175,3 +176,4 @@ def address_history(world: World, writing: Writing) -> pd.DataFrame:
             "address": writing.address(place),
         }
     )
+    return Table(frame, "person_no", person)

@@ -1,16 +1,15 @@
 """Tables of the child consultation desk, of disability support, and the young carer survey."""
 
 import numpy as np
-import pandas as pd
 
 from workbench.population.calendar import END, INDEX_DAYS, NEVER, YEARS, iso
 from workbench.population.care import CARER_GRADES
 from workbench.population.chance import Array, choose
-from workbench.population.people import MOTHER, labelled, scrambled
+from workbench.population.people import MOTHER
 from workbench.population.rows_infant import pregnancies, specified
-from workbench.population.rows_money import sorted_rows, wrong_numbers
+from workbench.population.rows_money import wrong_numbers
 from workbench.population.spelling import Spelling
-from workbench.population.tables import RECORDED, Table, codes, integers
+from workbench.population.tables import RECORDED, Keys, Table, codes, integers, numbered, table
 from workbench.population.world import World
 from workbench.population.writing import Writing, flag
 
@@ -83,10 +82,9 @@ def consult(world: World, writing: Writing) -> Table:
         choose(rng, draw["care.route"], size=size),
         np.where(rng.random(size) < 0.6, "3", "4"),
     )
-    keys = labelled("C", scrambled(np.arange(size), start=10**6, span=8 * 10**6), 7)
-    frame = pd.DataFrame(
+    late = before_end(found["opens"]) == NEVER
+    return table(
         {
-            "case_id": keys,
             "child_name": np.where(only_kana, None, spelling.name),
             "child_name_kana": spelling.kana,
             "child_birth_date": np.where(unborn, None, spelling.birth_date),
@@ -97,19 +95,19 @@ def consult(world: World, writing: Writing) -> Table:
             "abuse_type": np.where(report, abuse, None),
             "route": np.where(unborn, "5", route),
             "perpetrator": np.where(report, choose(rng, draw["care.perpetrator"], size=size), None),
-            "yotai_class": codes(found["class"], missing=found["class"] == 0),
+            "yotai_class": codes(found["class"], missing=(found["class"] == 0) | late),
             "registered_on": iso(before_end(found["opens"])),
-            "closed_on": iso(
-                before_end(np.where(before_end(found["opens"]) == NEVER, NEVER, found["closes"]))
-            ),
+            "closed_on": iso(before_end(np.where(late, NEVER, found["closes"]))),
             "custody_on": iso(before_end(found["custody"])),
             "dv": flag(violence),
             "yc_known_on": iso(before_end(found["known"])),
-        }
+        },
+        key="case_id",
+        keys=numbered(draw, "C", size, digits=7),
+        of=np.arange(size),
+        owner=found["person"],
+        by=(found["accepted"],),
     )
-    late = before_end(found["opens"]) == NEVER
-    frame.loc[late, "yotai_class"] = None
-    return Table(frame, "case_id", keys, found["person"])
 
 
 def before_end(days: Array) -> Array:
@@ -124,27 +122,23 @@ def consult_contact(world: World, cases_table: Table) -> Table:
     count = 1 + rng.poisson(2.5, len(accepted))
     row = np.repeat(np.arange(len(accepted)), count)
     day = accepted[row] + rng.integers(0, 180, len(row))
-    inside = day < END
-    row, day = row[inside], day[inside]
-    frame = pd.DataFrame(
+    row, day = row[day < END], day[day < END]
+    return table(
         {
-            "case_id": cases_table.keys[row],
             "contact_on": iso(day),
             "method": np.array(["1", "2", "3"], dtype=object)[rng.integers(0, 3, len(row))],
-        }
-    )
-    known = np.unique(row)
-    return Table(
-        sorted_rows(frame, "contact_on", "case_id"),
-        "case_id",
-        cases_table.keys[known],
-        cases_table.owners[known],
+        },
+        key="case_id",
+        keys=Keys(cases_table.frame["case_id"].to_numpy(), np.arange(len(accepted))),
+        of=row,
+        owner=cases_table.owner[row],
+        by=(day,),
     )
 
 
 def disability(world: World, writing: Writing) -> Table:
     draw, kids, health = world.draw, world.kids, world.health
-    child, kind = np.nonzero((health.certificate_from < np.minimum(kids.ends, END)[:, None]))
+    child, kind = np.nonzero(health.certificate_from < np.minimum(kids.ends, END)[:, None])
     since = health.certificate_from[child, kind]
     until = np.minimum(health.certificate_to[child, kind], kids.ends[child])
     person = world.people.of_child[child]
@@ -162,10 +156,8 @@ def disability(world: World, writing: Writing) -> Table:
         < draw["noise.number_missing_disability"]
     )
     number = wrong_numbers(world, "disability", world.people.number_on(person, since), person)
-    keys = labelled("S", scrambled(key, start=10**7, span=8 * 10**7), 8)
-    frame = pd.DataFrame(
+    return table(
         {
-            "certificate_no": keys,
             "person_no": np.where(unknown, None, number),
             "name": spelling.name,
             "name_kana": spelling.kana,
@@ -174,9 +166,13 @@ def disability(world: World, writing: Writing) -> Table:
             "level": level,
             "spell_from": iso(since),
             "spell_to": iso(before_end(until)),
-        }
+        },
+        key="certificate_no",
+        keys=numbered(draw, "S", len(child), digits=8),
+        of=np.arange(len(child)),
+        owner=person,
+        by=(since,),
     )
-    return Table(sorted_rows(frame, "spell_from", "certificate_no"), "certificate_no", keys, person)
 
 
 def carer_survey(world: World, writing: Writing) -> Table:
@@ -189,15 +185,17 @@ def carer_survey(world: World, writing: Writing) -> Table:
     silent = draw.rng("noise.carer_no_answer").random(len(child)) < draw["noise.carer_no_answer"]
     unknown = draw.rng("noise.number_missing_survey").random(len(child)) < draw["noise.number_missing_survey"]
     spelling = Spelling(writing, "carer_survey", person, np.arange(len(child)), len(child), day)
-    keys = labelled("Y", scrambled(np.arange(len(child)), start=10**7, span=8 * 10**7), 8)
-    frame = pd.DataFrame(
+    return table(
         {
-            "answer_no": keys,
             "fy": integers(YEARS[column]),
             "person_no": np.where(unknown, None, world.people.number_on(person, day)),
             "name_kana": spelling.kana,
             "birth_date": spelling.birth_date,
             "cares": np.where(silent, None, flag(world.care.carer[child, column])),
-        }
+        },
+        key="answer_no",
+        keys=numbered(draw, "Y", len(child), digits=8),
+        of=np.arange(len(child)),
+        owner=person,
+        by=(column,),
     )
-    return Table(sorted_rows(frame, "answer_no"), "answer_no", keys, person)

@@ -1,17 +1,15 @@
 """Tables of mother-and-child health and of childcare."""
 
 import numpy as np
-import pandas as pd
 
 from workbench.population.calendar import END, INDEX_DAYS, MONTH_NAME, NEVER, RECORDS, fy_of, fy_start, iso
 from workbench.population.chance import Array, Draw, bar
 from workbench.population.health import CHECKS, DOSES
 from workbench.population.nursery import CLASS_TWO_GRADE
-from workbench.population.people import MOTHER, labelled, scrambled
-from workbench.population.rows_money import sorted_rows
+from workbench.population.people import MOTHER, labelled
 from workbench.population.spelling import Spelling
 from workbench.population.structure import IN_PANEL
-from workbench.population.tables import Table, codes, integers, months_between
+from workbench.population.tables import Table, codes, integers, months_between, numbered, table
 from workbench.population.world import World
 from workbench.population.writing import Writing, flag
 
@@ -72,10 +70,8 @@ def maternal(world: World, writing: Writing) -> Table:
     gone = kids.starts[child] > kids.birth[child]
     after = gone | (kids.birth[child] + 30 > np.minimum(kids.ends[child], END))
     spelling = Spelling(writing, "maternal", mother, np.arange(len(child)), len(child), notice)
-    keys = labelled("B", scrambled(np.arange(len(child)), start=10**7, span=8 * 10**7), 8)
-    frame = pd.DataFrame(
+    return table(
         {
-            "boshi_no": keys,
             "mother_name": spelling.name,
             "mother_name_kana": spelling.kana,
             "mother_birth_date": spelling.birth_date,
@@ -87,13 +83,13 @@ def maternal(world: World, writing: Writing) -> Table:
             "epds_high": np.where(after, None, flag(low > bar(low, share=rule["depression_score_high"]))),
             "visit_missed": np.where(after, None, flag(unseen > bar(unseen, share=rule["visit_missed"]))),
             "tokutei": flag(specified(world, child)),
-        }
+        },
+        key="boshi_no",
+        keys=numbered(draw, "B", len(child), digits=8),
+        of=np.arange(len(child)),
+        owner=mother,
+        by=(notice,),
     )
-    return Table(sorted_rows(frame, "notice_date", "boshi_no"), "boshi_no", keys, mother)
-
-
-def infant_keys(world: World) -> Array:
-    return labelled("N", scrambled(np.arange(world.kids.size), start=10**7, span=8 * 10**7), 8)
 
 
 def infant_check(world: World, writing: Writing) -> Table:
@@ -106,10 +102,8 @@ def infant_check(world: World, writing: Writing) -> Table:
     when = np.where(when >= np.minimum(END, world.kids.ends[child]), due, when)
     spelling = Spelling(writing, "infant_check", person, child, kids.size, due)
     first = np.append(True, child[1:] != child[:-1])
-    keys = infant_keys(world)
-    frame = pd.DataFrame(
+    return table(
         {
-            "infant_no": keys[child],
             "name": spelling.name,
             "name_kana": spelling.kana,
             "birth_date": spelling.birth_date,
@@ -121,11 +115,12 @@ def infant_check(world: World, writing: Writing) -> Table:
             "check_date": iso(np.where(attended, when, NEVER)),
             "birth_weight": integers(health.birth_weight[child], missing=~first),
             **findings(draw, world, child=child, check=check, attended=attended),
-        }
-    )
-    owners = np.unique(child)
-    return Table(
-        sorted_rows(frame, "due_date", "infant_no"), "infant_no", keys[owners], world.people.of_child[owners]
+        },
+        key="infant_no",
+        keys=numbered(draw, "N", kids.size, digits=8),
+        of=child,
+        owner=person,
+        by=(due,),
     )
 
 
@@ -169,20 +164,19 @@ def vaccine(world: World, writing: Writing) -> Table:
     child, dose = np.nonzero(given < END)
     person = world.people.of_child[child]
     spelling = Spelling(writing, "infant_check", person, child, kids.size, given[child, dose])
-    keys = infant_keys(world)
-    frame = pd.DataFrame(
+    return table(
         {
-            "infant_no": keys[child],
             "name_kana": spelling.kana,
             "birth_date": spelling.birth_date,
             "vaccine": np.array([name for name, _, _ in DOSES], dtype=object)[dose],
             "dose": integers(np.array([number for _, number, _ in DOSES])[dose]),
             "given_on": iso(given[child, dose]),
-        }
-    )
-    owners = np.unique(child)
-    return Table(
-        sorted_rows(frame, "infant_no", "given_on"), "infant_no", keys[owners], world.people.of_child[owners]
+        },
+        key="infant_no",
+        keys=numbered(world.draw, "N", kids.size, digits=8),
+        of=child,
+        owner=person,
+        by=(given[child, dose],),
     )
 
 
@@ -204,10 +198,8 @@ def childcare(world: World, writing: Writing) -> Table:
     real = (low < high) & (low < END)
     who, kind, low, high = who[real], kind[real], low[real], high[real]
     spelling = Spelling(writing, "childcare", world.people.of_child[who], who, kids.size, low)
-    keys = childcare_keys(world)
-    frame = pd.DataFrame(
+    return table(
         {
-            "child_no": keys[who],
             "name": spelling.name,
             "name_kana": spelling.kana,
             "birth_date": spelling.birth_date,
@@ -217,16 +209,13 @@ def childcare(world: World, writing: Writing) -> Table:
             "fee_tier": codes(fee_tiers(world, who=who, days=low)),
             "spell_from": iso(low),
             "spell_to": iso(np.where(high >= END, NEVER, high)),
-        }
+        },
+        key="child_no",
+        keys=numbered(world.draw, "H", kids.size, digits=8),
+        of=who,
+        owner=world.people.of_child[who],
+        by=(low,),
     )
-    owners = np.unique(who)
-    return Table(
-        sorted_rows(frame, "spell_from", "child_no"), "child_no", keys[owners], world.people.of_child[owners]
-    )
-
-
-def childcare_keys(world: World) -> Array:
-    return labelled("H", scrambled(np.arange(world.kids.size), start=10**7, span=8 * 10**7), 8)
 
 
 def fee_tiers(world: World, *, who: Array, days: Array) -> Array:
@@ -249,14 +238,15 @@ def childcare_month(world: World) -> Table:
     often = rng.gamma(3.0, 1 / 3, world.kids.size)[child[row]]
     often = often * np.exp(0.1 * world.structure.hardship[world.kids.family[child[row]]] - 0.005)
     opened = OPEN_DAYS[season]
-    keys = childcare_keys(world)
-    frame = pd.DataFrame(
+    return table(
         {
-            "child_no": keys[child[row]],
             "month": MONTH_NAME[month],
             "open_days": integers(opened),
             "absent_days": integers(np.minimum(rng.poisson(mean * often), opened)),
-        }
+        },
+        key="child_no",
+        keys=numbered(world.draw, "H", world.kids.size, digits=8),
+        of=child[row],
+        owner=world.people.of_child[child[row]],
+        by=(month,),
     )
-    owners = np.unique(child[row])
-    return Table(sorted_rows(frame, "child_no"), "child_no", keys[owners], world.people.of_child[owners])

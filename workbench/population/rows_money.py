@@ -9,11 +9,9 @@ from workbench.population.money import take_home
 from workbench.population.people import labelled, scrambled
 from workbench.population.spelling import Spelling
 from workbench.population.structure import IN_PANEL
-from workbench.population.tables import RECORDED, Spells, Table, codes, integers, spells_of
+from workbench.population.tables import RECORDED, Spells, Table, codes, integers, numbered, spells_of, table
 from workbench.population.world import World
 from workbench.population.writing import Writing, flag
-
-NEVER_ASKED = 10**9
 
 
 def tax(world: World, writing: Writing) -> Table:
@@ -25,13 +23,11 @@ def tax(world: World, writing: Writing) -> Table:
     revenue, total, social, taxes = take_home(disposable, exempt=kind == 1)
     spelling = Spelling(writing, "tax", person, person, people.size, INDEX_DAYS[column])
     main = role == np.argmax(money.disposable[family, column], axis=1)
-    keys = labelled("Z", scrambled(np.arange(people.size), start=10**7, span=8 * 10**7), 8)
     outside = draw.rng("noise.outside_number").random(people.size) < draw["noise.outside_number"]
     number = people.number_on(person, INDEX_DAYS[column])
-    other = codes(scrambled(person, start=9 * 10**9, span=10**9 - 1))
-    frame = pd.DataFrame(
+    other = labelled("", scrambled(np.arange(people.size), start=9 * 10**9, span=10**9 - 1), 10)[person]
+    return table(
         {
-            "taxpayer_no": keys[person],
             "fy": integers(YEARS[column]),
             "person_no": wrong_numbers(world, "tax", np.where(outside[person], other, number), person),
             "name": spelling.name,
@@ -44,9 +40,13 @@ def tax(world: World, writing: Writing) -> Table:
             "tax_class": codes(kind, missing=silent),
             "undeclared": flag(silent),
             "tax_arrears": flag(money.tax_arrears[family, column] & main),
-        }
+        },
+        key="taxpayer_no",
+        keys=numbered(draw, "Z", people.size, digits=8),
+        of=person,
+        owner=person,
+        by=(column,),
     )
-    return by_person(frame, "taxpayer_no", keys=keys, person=person)
 
 
 def wrong_numbers(world: World, system: str, number: Array, person: Array) -> Array:
@@ -56,18 +56,6 @@ def wrong_numbers(world: World, system: str, number: Array, person: Array) -> Ar
     strikes = rng.random(people.size) < draw["noise.wrong_number"]
     somebody = rng.integers(0, people.size, people.size)
     return np.where(strikes[person], people.first_number[somebody][person], number)
-
-
-def by_person(frame: pd.DataFrame, key: str, *, keys: Array, person: Array) -> Table:
-    """A table whose key is one per person."""
-    owners = np.unique(person)
-    return Table(sorted_rows(frame, key), key, keys[owners], owners)
-
-
-def sorted_rows(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """In the order a holder prints: by year where there is one, then by key."""
-    first = [name for name in ("fy", "month") if name in frame]
-    return frame.sort_values([*first, *columns], kind="stable", ignore_index=True)
 
 
 def yearly(world: World, *, upto: dict[int, int]) -> tuple[Array, Array]:
@@ -91,20 +79,22 @@ def child_allowance(world: World, writing: Writing) -> Table:
     )
     missing = world.money.report_missing[family, column] & ~none
     spelling = Spelling(writing, "child_allowance", person, person, people.size, INDEX_DAYS[column])
-    keys = labelled("K", scrambled(np.arange(people.size), start=10**7, span=8 * 10**7), 8)
     days = np.maximum(INDEX_DAYS[column], kids.starts[child])
-    frame = pd.DataFrame(
+    return table(
         {
-            "allowance_no": keys[person],
             "fy": integers(YEARS[column]),
             "person_no": wrong_numbers(world, "child_allowance", people.number_on(person, days), person),
             "name_kana": spelling.kana,
             "birth_date": spelling.birth_date,
             "receipt": flag(~none),
             "report_missing": flag(missing),
-        }
+        },
+        key="allowance_no",
+        keys=numbered(draw, "K", people.size, digits=8),
+        of=person,
+        owner=person,
+        by=(column,),
     )
-    return by_person(frame, "allowance_no", keys=keys, person=person)
 
 
 def bounds(world: World) -> tuple[Array, Array]:
@@ -124,7 +114,6 @@ def sp_allowance(world: World, writing: Writing) -> Table:
     found = spells_of(state, rng=draw.rng("rows.sp_allowance"), low=low, high=high)
     person = world.keeper(found.entity)
     spelling = Spelling(writing, "sp_allowance", person, person, people.size, found.since)
-    keys = labelled("J", scrambled(np.arange(people.size), start=10**6, span=8 * 10**6), 7)
     number = wrong_numbers(world, "sp_allowance", people.number_on(person, found.since), person)
     unknown = (
         draw.rng("noise.number_missing_allowance").random(people.size)
@@ -132,9 +121,8 @@ def sp_allowance(world: World, writing: Writing) -> Table:
     )
     reason = choose(draw.rng("rows.reason"), draw["money.allowance_reason"], size=world.families.size)
     reason = np.where(world.structure.unmarried, "2", np.where(reason == "2", "1", reason))
-    frame = pd.DataFrame(
+    return table(
         {
-            "certificate_no": keys[person],
             "person_no": np.where(unknown[person], None, number),
             "name": spelling.name,
             "name_kana": spelling.kana,
@@ -142,9 +130,13 @@ def sp_allowance(world: World, writing: Writing) -> Table:
             "status": codes(found.state),
             "reason": reason[found.entity],
             **period(found),
-        }
+        },
+        key="certificate_no",
+        keys=numbered(draw, "J", people.size, digits=7),
+        of=person,
+        owner=person,
+        by=(found.since,),
     )
-    return by_person(frame, "certificate_no", keys=keys, person=person)
 
 
 def period(found: Spells) -> dict[str, Array]:
@@ -161,19 +153,21 @@ def welfare(world: World, writing: Writing) -> Table:
     spelling = Spelling(writing, "welfare", head, head, people.size, found.since)
     kind = choose(draw.rng("rows.welfare_type"), draw["money.welfare_type"], size=len(head))
     single = world.structure.single[found.entity, found.column]
-    keys = labelled("W", scrambled(np.arange(len(head)), start=10**5, span=8 * 10**5), 6)
-    frame = pd.DataFrame(
+    return table(
         {
-            "case_no": keys,
             "head_name": spelling.name,
             "head_name_kana": spelling.kana,
             "head_birth_date": spelling.birth_date,
             "address": full_width(spelling.address),
             "welfare_type": np.where(single, "1", np.where(kind == "1", "3", kind)),
             **period(found),
-        }
+        },
+        key="case_no",
+        keys=numbered(draw, "W", len(head), digits=6),
+        of=np.arange(len(head)),
+        owner=head,
+        by=(found.since,),
     )
-    return Table(sorted_rows(frame, "spell_from", "case_no"), "case_no", keys, head)
 
 
 WIDE = str.maketrans("0123456789- ", "０１２３４５６７８９－　")
@@ -204,20 +198,21 @@ def arrears(world: World, writing: Writing) -> Table:
     payer = world.head(families, columns)
     key = payer * 3 + kinds.astype(int) - 1
     spelling = Spelling(writing, "arrears", payer, key, people.size * 3, INDEX_DAYS[columns] + 180)
-    keys = labelled("T", scrambled(np.arange(people.size * 3), start=10**7, span=8 * 10**7), 8)
-    frame = pd.DataFrame(
+    return table(
         {
-            "arrears_no": keys[key],
             "fy": integers(YEARS[columns]),
             "kind": kinds,
             "payer_name": spelling.name,
             "payer_name_kana": spelling.kana,
             "address": full_width(spelling.address),
-            "months": integers(1 + np.minimum(draw.rng("rows.arrears").geometric(0.35, len(key)), 12)),
-        }
+            "months": integers(np.minimum(draw.rng("rows.arrears").geometric(0.3, len(key)), 12)),
+        },
+        key="arrears_no",
+        keys=numbered(draw, "T", people.size * 3, digits=8),
+        of=key,
+        owner=payer,
+        by=(columns,),
     )
-    unique = np.unique(key)
-    return Table(sorted_rows(frame, "arrears_no"), "arrears_no", keys[unique], unique // 3)
 
 
 def med_subsidy(world: World, writing: Writing) -> Table:
@@ -228,11 +223,9 @@ def med_subsidy(world: World, writing: Writing) -> Table:
     mean = np.where(kids.grades()[child, column] < 6, rule["preschool"], rule["school"])
     often = rng.gamma(2.0, 0.5, kids.size)[child] * np.exp(0.15 * world.health.vulnerability[child] - 0.01)
     spelling = Spelling(writing, "med_subsidy", person, person, people.size, INDEX_DAYS[column])
-    keys = labelled("M", scrambled(np.arange(people.size), start=10**7, span=8 * 10**7), 8)
     days = np.maximum(INDEX_DAYS[column], kids.starts[child])
-    frame = pd.DataFrame(
+    return table(
         {
-            "subsidy_no": keys[person],
             "fy": integers(YEARS[column]),
             "person_no": wrong_numbers(world, "med_subsidy", people.number_on(person, days), person),
             "name_kana": spelling.kana,
@@ -240,6 +233,10 @@ def med_subsidy(world: World, writing: Writing) -> Table:
             "med_visits": integers(rng.poisson(mean * often)),
             "dental_visits": integers(rng.poisson(rule["dental"], len(child))),
             "med_sp": flag(np.isin(world.money.allowance[family, column], (1, 2))),
-        }
+        },
+        key="subsidy_no",
+        keys=numbered(draw, "M", people.size, digits=8),
+        of=person,
+        owner=person,
+        by=(column,),
     )
-    return by_person(frame, "subsidy_no", keys=keys, person=person)

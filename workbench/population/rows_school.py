@@ -1,5 +1,6 @@
 """Tables of the board of education and the schools, all under the pupil's number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,10 +9,10 @@ import pandas as pd
 
 from workbench.population.calendar import INDEX_DAYS, YEARS, fy_of, iso, month_names
 from workbench.population.chance import Array, bar, happens, spread
-from workbench.population.rows_money import sorted_rows
+from workbench.population.people import labelled
 from workbench.population.school import ELEMENTARY, JUNIOR_HIGH_CODE, NO_SCHOOL, SCHOOL_DAYS, monthly
 from workbench.population.spelling import Spelling
-from workbench.population.tables import RECORDED, Table, codes, integers
+from workbench.population.tables import RECORDED, Keys, Table, codes, integers, table
 from workbench.population.world import World
 from workbench.population.writing import Writing, flag
 
@@ -80,7 +81,7 @@ class Pupils:
         return int(self.key.max()) + 1
 
     @cached_property
-    def numbers(self) -> Array:
+    def numbers(self) -> Keys:
         """学籍番号 by key: school, FY of entry, running number."""
         first = self._first_row
         child, column = self.child[first], self.column[first]
@@ -93,23 +94,12 @@ class Pupils:
         )
         group = pd.Series(school * 10_000 + year)
         running = group.groupby(group, sort=False).cumcount().to_numpy() + 1
-        return (
-            school_codes(school)
-            + year.astype(str).astype(object)
-            + np.char.zfill(running.astype(str), 4).astype(object)
-        )
+        text = school_codes(school) + labelled("", year, 4) + labelled("", running, 4)
+        return Keys(text, np.argsort(np.argsort(text)))
 
     @cached_property
     def _first_row(self) -> Array:
         return np.unique(self.key, return_index=True)[1]
-
-    @cached_property
-    def number(self) -> Array:
-        return self.numbers[self.key]
-
-    @cached_property
-    def owners(self) -> Array:
-        return self.person[self._first_row]
 
     @cached_property
     def months(self) -> Array:
@@ -125,14 +115,18 @@ class Pupils:
         """Rows × 12 counts: refused (non-attendance), sick, other, late, early; none in months not enrolled."""
         return absence(self)
 
-    def table(self, frame: pd.DataFrame, *columns: str) -> Table:
-        return self.some(frame, np.ones(len(self.child), dtype=bool), *columns)
-
-    def some(self, frame: pd.DataFrame, rows: Array, *columns: str) -> Table:
-        """A table that has entries for only some of the pupil-years."""
-        unique = np.unique(self.key[rows])
-        return Table(
-            sorted_rows(frame, "pupil_no", *columns), "pupil_no", self.numbers[unique], self.owners[unique]
+    def table(
+        self, columns: Mapping[str, object], *, row: Array | None = None, by: Array | None = None
+    ) -> Table:
+        """A table under the pupil's number; `row` is the pupil-year of each entry, `by` its order (the FY)."""
+        row = np.arange(len(self.child)) if row is None else row
+        return table(
+            columns,
+            key="pupil_no",
+            keys=self.numbers,
+            of=self.key[row],
+            owner=self.person[row],
+            by=(self.column[row] if by is None else by,),
         )
 
 
@@ -160,9 +154,8 @@ def pupil(pupils: Pupils, writing: Writing) -> Table:
     entry = pupils.entered[child, column]
     began = np.maximum(INDEX_DAYS[entry] + 5, kids.starts[child] + 3)
     support = special_classes(pupils)
-    frame = pd.DataFrame(
+    return pupils.table(
         {
-            "pupil_no": pupils.number,
             "fy": integers(YEARS[column]),
             "name": spelling.name,
             "name_kana": spelling.kana,
@@ -177,7 +170,6 @@ def pupil(pupils: Pupils, writing: Writing) -> Table:
             "entered_on": iso(began),
         }
     )
-    return pupils.table(frame)
 
 
 def classes(pupils: Pupils, school: Array) -> Array:
@@ -208,17 +200,16 @@ def school_aid(pupils: Pupils, writing: Writing) -> Table:
     rows = (aid > 0) & (world.kids.starts[pupils.child] <= INDEX_DAYS[pupils.column])
     days = INDEX_DAYS[pupils.column[rows]]
     spelling = Spelling(writing, "pupil", pupils.person[rows], pupils.key[rows], pupils.keys, days)
-    frame = pd.DataFrame(
+    return pupils.table(
         {
-            "pupil_no": pupils.number[rows],
             "fy": integers(YEARS[pupils.column[rows]]),
             "school": school_codes(world.school.school[pupils.child[rows], pupils.column[rows]]),
             "grade": integers(pupils.grade[rows] - 5),
             "name": spelling.name,
             "aid_class": codes(aid[rows]),
-        }
+        },
+        row=np.nonzero(rows)[0],
     )
-    return pupils.some(frame, rows)
 
 
 def absence(pupils: Pupils) -> dict[str, Array]:
@@ -240,9 +231,8 @@ def attendance(pupils: Pupils) -> Table:
     counts = pupils.counts
     row, month = np.nonzero(pupils.months)
     at = (row, month)
-    frame = pd.DataFrame(
+    return pupils.table(
         {
-            "pupil_no": pupils.number[row],
             "month": month_names(YEARS[pupils.column])[at],
             "school_days": integers(SCHOOL_DAYS[month]),
             "absent_days": integers((counts["refused"] + counts["sick"] + counts["other"])[at]),
@@ -250,9 +240,10 @@ def attendance(pupils: Pupils) -> Table:
             "absent_nonattend": integers(counts["refused"][at]),
             "late": integers(counts["late"][at]),
             "early": integers(counts["early"][at]),
-        }
+        },
+        row=row,
+        by=pupils.column[row] * 12 + month,
     )
-    return pupils.some(frame, pupils.months.any(axis=1))
 
 
 def school_health(pupils: Pupils) -> Table:
@@ -281,9 +272,8 @@ def school_health(pupils: Pupils) -> Table:
     late = 0.5 * hardship + rng.logistic(size=size)
     missed = late > bar(late, share=rule["missed"])
     teeth = np.where(decayed, np.minimum(rng.geometric(0.45, size), 12), 0)
-    frame = pd.DataFrame(
+    return pupils.table(
         {
-            "pupil_no": pupils.number,
             "fy": integers(YEARS[pupils.column]),
             "missed": flag(missed),
             "height": np.where(missed, np.nan, height),
@@ -292,7 +282,6 @@ def school_health(pupils: Pupils) -> Table:
             "untreated_teeth": integers(teeth, missing=missed),
         }
     )
-    return pupils.table(frame)
 
 
 def days_at_school(pupils: Pupils, rows: Array, rng: np.random.Generator) -> Array:
@@ -310,8 +299,7 @@ def nurse_visit(pupils: Pupils) -> Table:
     strained = school.liability[pupils.child, pupils.column][rows] > 2.0
     chance = rng.random(len(rows)) * np.where(strained, 0.8, 1.0)
     reason = np.select([chance < 0.10, chance < 0.20, chance < 0.60], ["3", "4", "2"], "1").astype(object)
-    frame = pd.DataFrame({"pupil_no": pupils.number[rows], "visited_on": iso(day), "reason": reason})
-    return pupils.some(frame, np.unique(rows), "visited_on")
+    return pupils.table({"visited_on": iso(day), "reason": reason}, row=rows, by=day)
 
 
 def school_survey(pupils: Pupils) -> Table:
@@ -346,9 +334,8 @@ def school_survey(pupils: Pupils) -> Table:
     noise = world.draw
     truant = world.school.truant[at]
     silent = rng.random(size) < noise["noise.survey_missing"] + noise["noise.survey_missing_truant"] * truant
-    frame = pd.DataFrame(
+    return pupils.table(
         {
-            "pupil_no": pupils.number,
             "fy": integers(YEARS[pupils.column]),
             "score_dev": np.where(silent, np.nan, np.round(score, 1)),
             "fitness": np.where(silent, None, fitness),
@@ -367,7 +354,6 @@ def school_survey(pupils: Pupils) -> Table:
             ),
         }
     )
-    return pupils.table(frame)
 
 
 def scale(rng: np.random.Generator, low: Array, *, shift: float) -> Array:
@@ -384,17 +370,13 @@ def bullying(pupils: Pupils) -> Table:
     rows, day = rows[order], day[order]
     year = fy_of(day)
     running = pd.Series(year).groupby(year).cumcount().to_numpy() + 1
-    frame = pd.DataFrame(
+    kinds = np.array(["1", "2", "3", "4", "5"], dtype=object)
+    return pupils.table(
         {
-            "incident_no": year.astype(str).astype(object)
-            + "-"
-            + np.char.zfill(running.astype(str), 5).astype(object),
-            "pupil_no": pupils.number[rows],
+            "incident_no": labelled("", year, 4) + labelled("-", running, 5),
             "found_on": iso(day),
-            "kind": np.array(["1", "2", "3", "4", "5"], dtype=object)[
-                np.searchsorted([0.55, 0.68, 0.88, 0.95], rng.random(len(rows)))
-            ],
-        }
+            "kind": kinds[np.searchsorted([0.55, 0.68, 0.88, 0.95], rng.random(len(rows)))],
+        },
+        row=rows,
+        by=np.arange(len(rows)),
     )
-    unique = np.unique(pupils.key[rows])
-    return Table(frame, "pupil_no", pupils.numbers[unique], pupils.owners[unique])

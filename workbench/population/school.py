@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.population.calendar import INDEX_DAYS, YEARS, fy_start
 from workbench.population.chance import Array, Draw, bar, happens, persistent
-from workbench.population.families import Families, Kids
+from workbench.population.families import Kids
 from workbench.population.health import Health
 from workbench.population.homes import Homes
 from workbench.population.places import places
@@ -49,9 +49,7 @@ class School:
         return self.school != NO_SCHOOL
 
 
-def school(
-    draw: Draw, families: Families, kids: Kids, structure: Structure, homes: Homes, health: Health
-) -> School:
+def school(draw: Draw, kids: Kids, structure: Structure, *, homes: Homes, health: Health) -> School:
     attended = schools(draw, kids, homes)
     pupil = attended != NO_SCHOOL
     disabled = health.disabled(INDEX_DAYS)

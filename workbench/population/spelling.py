@@ -6,7 +6,7 @@ another kana, an old surname or address, a slip in the birth date. Each noise of
 drawn per holder's key, from a stream of its own, and is off at rate 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -105,7 +105,24 @@ class Spelling:
         return np.where(latin & self._strikes("foreign_name"), self._which("foreign_name", 3), -1)
 
     @cached_property
+    def _alike(self) -> tuple["Spelling", Array]:
+        """One row for each key and surname it has known, and where each row finds it: the rest repeats."""
+        _, first, back = np.unique(self.key * 3 + self._phase, return_index=True, return_inverse=True)
+        few = replace(self, person=self.person[first], key=self.key[first], days=self.days[first])
+        return few, back
+
+    @property
     def name(self) -> Array:
+        few, back = self._alike
+        return few._name[back]
+
+    @property
+    def kana(self) -> Array:
+        few, back = self._alike
+        return few._kana[back]
+
+    @cached_property
+    def _name(self) -> Array:
         table = self.writing.table
         narrow, latin = SYSTEMS[self.system], table.surnames.latin[self._surname]
         surname = written(table.surnames, self._surname, other=self._odd, narrow=narrow)
@@ -116,7 +133,7 @@ class Spelling:
         alias = aliases[self.person]
         ways = {
             SWAPPED: given + " " + surname,
-            AS_KANA: self.kana,
+            AS_KANA: self._kana,
             AS_ALIAS: np.where(np.equal(alias, None), name, alias),
         }
         for way, text in ways.items():
@@ -132,7 +149,7 @@ class Spelling:
         return surname
 
     @cached_property
-    def kana(self) -> Array:
+    def _kana(self) -> Array:
         table = self.writing.table
         strikes = self._strikes("kana")
         way = self._which("kana", (STYLES - 1) * 3)

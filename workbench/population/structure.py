@@ -149,7 +149,7 @@ def kinds(draw: Draw, *, hardship: Array, children: Array, parted: Array, joined
     parts counts only with the children and panels of its phase with one parent.
     """
     rng = draw.rng("structure.kinds")
-    alone = (parted[:, None] <= INDEX_DAYS) & (INDEX_DAYS < joined[:, None])
+    alone = (parted[:, None] <= INDEX_DAYS) & (joined[:, None] > INDEX_DAYS)
     counted = children * IN_PANEL
     total = counted.sum()
     kind = np.zeros(len(hardship), dtype=int)

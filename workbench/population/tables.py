@@ -1,24 +1,60 @@
 """What a holder's table is before it is sent: rows, the holder's key, and whose key each one really is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from workbench.population.calendar import END, INDEX_DAYS, LAST, NEVER, RECORDS, YEARS, fy_start
-from workbench.population.chance import Array
+from workbench.population.chance import Array, Draw
+from workbench.population.people import labelled, scrambled
 
+DIGITS = np.array([str(digit) for digit in range(10)], dtype=object)
 RECORDED = YEARS >= RECORDS
 
 
 @dataclass(frozen=True)
 class Table:
-    """`owners` are the people behind `keys`, in the same order; only the truth tables use them."""
+    """`owner` is the person behind each row; only the truth tables use it."""
 
     frame: pd.DataFrame
     key: str
-    keys: Array
-    owners: Array
+    owner: Array
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A holder's own keys: what is printed, and their order."""
+
+    text: Array
+    rank: Array
+
+
+def numbered(draw: Draw, prefix: str, count: int, *, digits: int) -> Keys:
+    """`count` distinct keys that tell nothing: the prefix and a number of that many digits, dealt out at random."""
+    dealt = draw.rng(f"keys.{prefix}").permutation(count)
+    number = scrambled(dealt, start=10 ** (digits - 1), span=8 * 10 ** (digits - 1))
+    return Keys(labelled(prefix, number, digits), number)
+
+
+def table(
+    columns: Mapping[str, object],
+    *,
+    key: str,
+    keys: Keys,
+    of: Array,
+    owner: Array,
+    by: tuple[Array, ...] = (),
+) -> Table:
+    """
+    A table in the order a holder prints it: by `by` (most important first), then by key.
+
+    `of` is the number of each row's key, which becomes the first column; `owner` the person of each row.
+    """
+    order = np.lexsort((keys.rank[of], *reversed(by)))
+    frame = pd.DataFrame({key: keys.text[of], **columns}).take(order).reset_index(drop=True)
+    return Table(frame, key, owner[order])
 
 
 def integers(values: Array, *, missing: Array | None = None) -> pd.arrays.IntegerArray:
@@ -28,8 +64,8 @@ def integers(values: Array, *, missing: Array | None = None) -> pd.arrays.Intege
 
 
 def codes(values: Array, *, missing: Array | None = None) -> Array:
-    """Small whole numbers as strings, None where missing."""
-    text = np.asarray(values).astype(str).astype(object)
+    """Codes 0 to 9 as strings, None where missing."""
+    text = DIGITS[np.asarray(values)]
     return text if missing is None else np.where(missing, None, text)
 
 

@@ -9,13 +9,13 @@ from workbench.population.world import World
 
 def links(world: World, tables: dict[str, Table]) -> pd.DataFrame:
     """source, source_key, true_person_id: one row per key of every table."""
-    frames = [
-        pd.DataFrame(
-            {"source": name, "source_key": table.keys, "true_person_id": world.people.true_id(table.owners)}
-        )
-        for name, table in tables.items()
-    ]
-    return pd.concat(frames, ignore_index=True).sort_values(["source", "source_key"], ignore_index=True)
+    frames = []
+    for name, table in tables.items():
+        keys = table.frame[table.key]
+        first = ~keys.duplicated().to_numpy()
+        owners = world.people.true_id(table.owner[first])
+        frames.append(pd.DataFrame({"source": name, "source_key": keys[first], "true_person_id": owners}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def latent(world: World) -> pd.DataFrame:

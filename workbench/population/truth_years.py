@@ -22,6 +22,7 @@ from workbench.population.tables import Table
 from workbench.population.world import World
 
 THREE_YEARS = 1096
+NO_YES = np.array(["no", "yes"], dtype=object)
 CARER_GRADES, TRUANCY_GRADES = (6, 17), (7, 14)
 
 
@@ -47,16 +48,15 @@ class Truth:
 
     def owners(self, name: str) -> Array:
         """The child behind each row of a table (-1 where it is an adult's)."""
-        table = self.tables[name]
-        of = pd.Series(self.world.people.child[table.owners], index=table.keys)
-        return of.loc[table.frame[table.key]].to_numpy()
+        return self.world.people.child[self.tables[name].owner]
 
-    def by_fy(self, name: str, item: str, *, days: str | None = None) -> Array:
+    def by_fy(self, name: str, item: str) -> Array:
         """Children × YEARS of a yearly item (None where there is no row)."""
         frame, child = self.tables[name].frame, self.owners(name)
-        year = frame["fy"].to_numpy(dtype=np.int64) if days is None else fy_of(in_days(frame[days]))
         grid = np.full((self.world.kids.size, len(YEARS)), None, dtype=object)
-        grid[child, year - YEARS[0]] = frame[item].to_numpy(dtype=object, na_value=None)
+        grid[child, frame["fy"].to_numpy(dtype=np.int64) - YEARS[0]] = frame[item].to_numpy(
+            dtype=object, na_value=None
+        )
         return grid
 
     def any_in_fy(self, name: str, days: str, rows: Array) -> Array:
@@ -104,7 +104,7 @@ def child_years(world: World, pupils: Pupils, tables: dict[str, Table]) -> pd.Da
 
 
 def yes(values: Array, *, missing: Array | None = None) -> Array:
-    text = np.where(values, "yes", "no").astype(object)
+    text = NO_YES[values.astype(np.int8)]
     return text if missing is None else np.where(missing, None, text)
 
 
@@ -181,8 +181,7 @@ def owing(truth: Truth) -> Array:
     world = truth.world
     payers = np.zeros((world.people.size, len(YEARS)), dtype=bool)
     table = truth.tables["arrears"]
-    payer = pd.Series(table.owners, index=table.keys).loc[table.frame["arrears_no"]].to_numpy()
-    payers[payer, table.frame["fy"].to_numpy(dtype=np.int64) - YEARS[0]] = True
+    payers[table.owner, table.frame["fy"].to_numpy(dtype=np.int64) - YEARS[0]] = True
     family, column, present = truth.family, truth.column, world.money.present
     owes = np.zeros(len(family), dtype=bool)
     main = np.argmax(world.money.disposable[family, column - 1], axis=1)

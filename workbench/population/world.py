@@ -80,9 +80,9 @@ def world(draw: Draw, *, children: int) -> World:
     places = homes(draw, families, structure)
     means = money(draw, families, kids, structure)
     bodies = health(draw, families, kids, structure)
-    pupils = school(draw, families, kids, structure, places, bodies)
+    pupils = school(draw, kids, structure, homes=places, health=bodies)
     infants = nursery(draw, kids, structure, places)
     watched = pupils.pupil | infants.enrolled
-    cared = care(draw, families, kids, structure, means, bodies, enrolled=watched)
+    cared = care(draw, families, kids, structure, money=means, health=bodies, enrolled=watched)
     everyone = people(draw, families, kids, structure)
     return World(draw, families, kids, structure, places, means, bodies, pupils, infants, cared, everyone)

@@ -16,6 +16,7 @@ BUILDINGS = tuple(
     for kind in ("コーポ", "メゾン", "ハイツ", "グランド", "サニー")
     for name in ("朝霧", "月見", "若鮎", "風花", "青嶺", "花筏")
 )
+ZERO_ONE = np.array(["0", "1"], dtype=object)
 WIDE = str.maketrans("0123456789-", "０１２３４５６７８９－")
 
 
@@ -76,4 +77,4 @@ def join(surname: Array, given: Array, *, latin: Array) -> Array:
 
 def flag(values: Array) -> Array:
     """`1` and `0`, as the holders write yes and no."""
-    return np.where(values, "1", "0").astype(object)
+    return ZERO_ONE[values.astype(np.int8)]
