@@ -15,6 +15,7 @@ from workbench.data.receipt import Receipt
 from workbench.data.register import Register
 from workbench.data.registers import Registers
 from workbench.errors import NotFound, Refused, Unusable, Usage
+from workbench.governance.people import People, Person, Role
 from workbench.home import Home
 from workbench.state import State
 
@@ -208,6 +209,19 @@ def test_a_refused_import_changes_nothing_and_is_in_the_log(home, state, send, r
 
     assert len(RawStore(home).get("pupil")) == 2
     assert events(state)[-1]["details"] == {"table": "pupil", "rule": rule}
+
+
+def test_only_who_may_imports(home, state, send):
+    people = People(state)
+    people.add(Person("mori", "森", Role.COORDINATOR, "企画課"))
+    people.add(Person("kato", "加藤", Role.ANALYST, "大学"))
+
+    for actor in ("kato", "workbench"):
+        with pytest.raises(Refused):
+            import_extract(home, state, table="pupil", path=send(ROW), actor=actor)
+    assert leftovers(home) == []
+    import_extract(home, state, table="pupil", path=send(ROW), actor="mori")
+    assert events(state)[-1]["actor"] == "mori"
 
 
 def test_a_table_that_is_not_registered_is_not_found(home, state, send):
