@@ -9,6 +9,8 @@ from typing import Any
 
 from workbench.release import checks_columns as columns
 from workbench.release import checks_rows as rows
+from workbench.release import checks_synthetic as synthetic
+from workbench.release import checks_tables as tables
 from workbench.release.findings import Check, Finding, Headline, Text, Verdict
 
 ROWS: dict[str, Check] = {
@@ -97,10 +99,68 @@ ROWS: dict[str, Check] = {
     ),
 }
 
+SYNTHETIC: dict[str, Check] = {
+    "complete": Check(Text("ファイルの構成", "Files"), synthetic.complete, gate=True),
+    "labelled": Check(Text("「合成データ」の表示", "Labelled as synthetic"), synthetic.labelled),
+    "registered": Check(
+        Text("台帳にない項目", "Registered and justified items"), synthetic.registered, gate=True
+    ),
+    "within": Check(Text("台帳の範囲", "Within the register"), synthetic.within),
+    "rare_categories": Check(Text("まれな区分", "Rare categories"), synthetic.rare),
+    "copies": Check(
+        Text("完全に一致する行", "Exact copies"),
+        synthetic.copies,
+        headline=Headline(
+            Text("一致する行の超過", "Copies beyond chance"),
+            "excess",
+            "synthetic_identical_excess",
+            "share",
+            "at_most",
+        ),
+    ),
+    "attacks": Check(
+        Text("連結と推測の攻撃", "Attacks: linking and guessing"),
+        synthetic.attacks,
+        headline=Headline(
+            Text("攻撃の成功率の超過", "Attack beyond its control"),
+            "risk",
+            "synthetic_attack_risk",
+            "share",
+            "at_most",
+        ),
+    ),
+    "fidelity": Check(
+        Text("元の表との近さ", "Fidelity"),
+        synthetic.faithful,
+        headline=Headline(
+            Text("分布の一致度", "Agreement of single items"), "shapes", "shapes", "number", "none"
+        ),
+    ),
+}
+
+TABLES: dict[str, Check] = {
+    "complete": Check(Text("ファイルの構成", "Files"), tables.complete, gate=True),
+    "registered": Check(
+        Text("台帳にない項目", "Registered and justified items"), tables.registered, gate=True
+    ),
+    "public_cells": Check(Text("公開の区分", "Public cells"), tables.public_cells, gate=True),
+    "epsilon": Check(
+        Text("プライバシー予算", "Privacy budget"),
+        tables.epsilon,
+        headline=Headline(
+            Text("費用 ε（世帯単位）", "Cost ε, by household"), "epsilon", "epsilon_warn", "number", "at_most"
+        ),
+    ),
+    "charged": Check(Text("台帳への記帳", "Charged to the ledger"), tables.charged),
+    "noise": Check(Text("ノイズ", "Noise"), tables.noise),
+}
+
 # protection: its checks. Whatever is record-level is checked alike, whatever it says of itself.
 CHECKS: dict[str, dict[str, Check]] = {
     "anonymised": ROWS,
     "pseudonymised": ROWS,
+    "synthetic": SYNTHETIC,
+    "dp_tables": TABLES,
 }
 
 UNKNOWN = Check(Text("保護方法", "Protection"), lambda _: unknown_protection())

@@ -15,11 +15,14 @@ from workbench.governance.charter import Projects
 from workbench.home import Home
 from workbench.policy import Policy
 from workbench.privacy.anonymity import metrics
+from workbench.privacy.dp.questions import MICRO
 from workbench.release import checks, measures, report, rule62, staging
 from workbench.release.findings import Check, Finding, Found, Text, Verdict
 from workbench.release.requests import Request
 from workbench.release.room import Room
 from workbench.release.staged import PART, Rows
+from workbench.release.staged_synthetic import Synthetic
+from workbench.release.staged_tables import Tables
 from workbench.state import State
 
 
@@ -38,7 +41,7 @@ def examine(request: Request, *, home: Home, state: State, policy: Policy) -> di
     room = room_for(request.purpose, home=home, state=state, policy=policy)
     view = VIEWS[request.protection]
     staged = view.stage(bundle=request.bundle(room.home), evidence=request.evidence(room.home), room=room)
-    found = measured(request, staged)
+    found = measured(request.protection, staged)
     whole = not any(check.gate and finding.verdict is Verdict.FAIL for check, finding in found.values())
     return report.build(
         found,
@@ -60,10 +63,10 @@ def room_for(purpose: str, *, home: Home, state: State, policy: Policy) -> Room:
     return Room(home, state, policy, Registers(state).current(), Projects(state).get(purpose))
 
 
-def measured(request: Request, staged: Any) -> Found:
+def measured(protection: str, staged: Any) -> Found:
     """The findings; what cannot even be read is a finding too, in our own words."""
     try:
-        return checks.run(request.protection, staged)
+        return checks.run(protection, staged)
     except WorkbenchError as error:
         return {"complete": (UNREADABLE, unreadable(error))}
 
@@ -169,7 +172,50 @@ def row_provenance(rows: Rows) -> dict[str, Any]:
     return {"source": rows.secret["source"], "recipe": sha256(canonical(dict(rows.recipe)))}
 
 
+def synthetic_sections(staged: Synthetic, _: Found) -> dict[str, Any]:
+    """Fidelity of each item, and the attacks as answers to WP29's three questions."""
+    return {
+        "fidelity": {
+            "columns": [
+                {"item": name, "label": dict(staged.table[name].label), "score": score}
+                for name, score in staged.fidelity.items.items()
+            ],
+            **{key: value for key, value in staged.fidelity.to_json().items() if key != "items"},
+        },
+        "wp29": rule62.wp29_synthetic(staged.risks),
+    }
+
+
+def table_sections(staged: Tables, _: Found) -> dict[str, Any]:
+    """Each table with its price and margin of error."""
+    known = staged.room.register[staged.room.project.source]
+    return {
+        "tables": [
+            {
+                "label": joined([Text(**known[item].label) for item in table["items"]]).to_json(),
+                "unit": "household",
+                "epsilon": table["epsilon_micro"] / MICRO,
+                "margin": table["margin_95"],
+                "cells": table["cells"],
+            }
+            for table in staged.listed
+        ]
+    }
+
+
+def joined(labels: list[Text]) -> Text:
+    return Text(ja=" × ".join(label.ja for label in labels), en=" × ".join(label.en for label in labels))
+
+
+SYNTHETIC_NOTICE = Text(
+    ja=f"差分プライバシーによらない合成データです。最悪の場合の保証はありません。{rule62.NOTICE.ja}",
+    en=f"Synthetic data without differential privacy: nothing bounds the worst case. {rule62.NOTICE.en}",
+)
+
+
 VIEWS: Mapping[str, View] = {
     "anonymised": View(Rows, row_sections, row_provenance),
     "pseudonymised": View(Rows, row_sections, row_provenance),
+    "synthetic": View(Synthetic, synthetic_sections, lambda _: {}, SYNTHETIC_NOTICE),
+    "dp_tables": View(Tables, table_sections, lambda _: {}),
 }

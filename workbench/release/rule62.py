@@ -8,9 +8,11 @@ Texts: Enforcement Rules of the Act on the Protection of Personal Information, a
 Article 29 Working Party, Opinion 05/2014 (WP216), section 2.2.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from workbench.privacy.anonymity import metrics
+from workbench.privacy.synthesis.disclosure import Risk
 from workbench.release import measures
 from workbench.release.findings import Found, Text, worst
 from workbench.release.plots import percent
@@ -138,3 +140,35 @@ def _answer(question: str, label: Text, numbers: dict[str, Any], answer: Text) -
         "numbers": numbers,
         "answer": answer.to_json(),
     }
+
+
+def wp29_synthetic(risks: Sequence[Risk]) -> list[dict[str, Any]]:
+    """The three questions, answered by attacks on synthetic rows with a control."""
+    by_name = {risk.name: risk for risk in risks}
+    guesses = [risk for risk in risks if risk.name.startswith("inference:")]
+    asked = [
+        ("singling_out", Text("個人の特定（シングルアウト）", "Singling out"), by_name["exact_copy"]),
+        ("linkability", Text("連結可能性", "Linkability"), by_name["linkability"]),
+        (
+            "inference",
+            Text("推定（属性の推測）", "Inference"),
+            max(guesses, key=lambda r: r.risk, default=None),
+        ),
+    ]
+    return [_attacked(question, label, risk) for question, label, risk in asked]
+
+
+def _attacked(question: str, label: Text, risk: Risk | None) -> dict[str, Any]:
+    if risk is None:
+        return _answer(
+            question, label, {}, Text("機微な項目はありません。", "No sensitive item is released.")
+        )
+    return _answer(
+        question,
+        label,
+        risk.to_json(),
+        Text(
+            ja=f"攻撃の成功率は学習に使ったこどもで {percent(risk.attack)}、使っていないこどもで {percent(risk.control)} でした。",
+            en=f"The attack succeeds on {percent(risk.attack)} of training children and {percent(risk.control)} of the others.",
+        ),
+    )

@@ -23,17 +23,24 @@ Z95 = 1.959964
 
 @dataclass(frozen=True)
 class Risk:
-    """Success rates of an attack on children in the source and on the control; risk with its upper limit."""
+    """Success rates of an attack on children in the source and on the control; risk with its 95 % limits."""
 
     name: str
     attack: float
     control: float
     risk: float
+    lower: float
     upper: float
     attacks: int
 
     def to_json(self) -> dict[str, Any]:
-        figures = {"attack": self.attack, "control": self.control, "risk": self.risk, "upper": self.upper}
+        figures = {
+            "attack": self.attack,
+            "control": self.control,
+            "risk": self.risk,
+            "lower": self.lower,
+            "upper": self.upper,
+        }
         return {
             "name": self.name,
             "attacks": self.attacks,
@@ -124,11 +131,11 @@ def nearest(children: pd.DataFrame, synthetic: pd.DataFrame, *, columns: Columns
 
 
 def judged(name: str, attack: "np.ndarray[Any, Any]", control: "np.ndarray[Any, Any]") -> Risk:
-    """Risk and its 95 % upper limit: the attack's upper Wilson bound against the control's lower one."""
+    """Risk and its limits: the attack's Wilson bound on one side against the control's on the other."""
     rates = float(attack.mean()), float(control.mean())
-    upper = wilson(rates[0], len(attack), side=1)
-    lower = wilson(rates[1], len(control), side=-1)
-    return Risk(name, *rates, excess(*rates), excess(upper, lower), len(attack))
+    low, high = (wilson(rates[0], len(attack), side=side) for side in (-1, 1))
+    least, most = (wilson(rates[1], len(control), side=side) for side in (-1, 1))
+    return Risk(name, *rates, excess(*rates), excess(low, most), excess(high, least), len(attack))
 
 
 def excess(attack: float, control: float) -> float:

@@ -11,6 +11,8 @@ from workbench.errors import Usage
 from workbench.governance.people import People, why_not
 from workbench.release.prepare.draft import Draft
 from workbench.release.prepare.rows import anonymised, pseudonymised
+from workbench.release.prepare.synthetic import synthetic
+from workbench.release.prepare.tables import dp_tables
 from workbench.release.room import Room
 from workbench.release.staging import expect
 
@@ -22,6 +24,8 @@ Preparer = Callable[[Draft], None]
 PREPARERS: dict[str, Preparer] = {
     "anonymised": anonymised,
     "pseudonymised": pseudonymised,
+    "synthetic": synthetic,
+    "dp_tables": dp_tables,
 }
 
 

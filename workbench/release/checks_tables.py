@@ -1,0 +1,179 @@
+"""
+Checks of differentially private tables: which cells there are, what they cost, that there is noise at all.
+
+The guarantee is the mechanism's. What can go wrong around it is checked here: a cell that exists only
+because of one child, a budget that was not charged, counts without noise.
+"""
+
+import math
+
+import numpy as np
+
+from workbench.artifact.tree import files_in
+from workbench.data.register import ItemRole
+from workbench.privacy.dp.answer import count
+from workbench.privacy.dp.noise import scale
+from workbench.privacy.dp.questions import MICRO
+from workbench.release import staging
+from workbench.release.findings import Finding, Text, Verdict
+from workbench.release.staged_tables import Tables
+
+AGAIN = Text(
+    ja="workbench release submit --protection dp_tables で作り直してください。",
+    en="Prepare it again with 'workbench release submit --protection dp_tables'.",
+)
+# Noise that leaves every cell as it was, by a chance smaller than this, is no noise.
+UNLIKELY = 1e-6
+
+
+def complete(tables: Tables) -> Finding:
+    """Exactly the files of such a release."""
+    present = files_in(tables.bundle).keys() - set(staging.OURS)
+    extra, missing = sorted(present - tables.expected), sorted(tables.expected - present)
+    if extra or missing or not tables.listed:
+        return Finding(
+            Verdict.FAIL,
+            Text(
+                ja=f"集計表に含まれるべきファイルと違います（余分 {len(extra)} 件、不足 {len(missing)} 件）。",
+                en=f"The files are not those of the tables ({len(extra)} too many, {len(missing)} missing).",
+            ),
+            numbers={"extra": extra, "missing": missing},
+            remedy=AGAIN,
+        )
+    return Finding(
+        Verdict.PASS,
+        Text(
+            ja=f"集計表 {len(tables.listed)} 件がそろっています。",
+            en=f"All {len(tables.listed)} tables are there.",
+        ),
+        numbers={"tables": len(tables.listed)},
+    )
+
+
+def registered(tables: Tables) -> Finding:
+    """Every item asked about is registered, justified for this project, and identifies nobody."""
+    table = tables.room.register[tables.room.project.source]
+    wrong = sorted(
+        name
+        for name in tables.source.items
+        if name not in table.by_name
+        or table[name].role is ItemRole.DIRECT_IDENTIFIER
+        or not tables.room.justifies(table[name])
+    )
+    if wrong:
+        return Finding(
+            Verdict.FAIL,
+            Text(
+                ja=f"台帳にないか、この目的で使えない項目があります：{'、'.join(wrong)}。",
+                en=f"Not in the register, or not for this purpose: {', '.join(wrong)}.",
+            ),
+            numbers={"items": wrong},
+            remedy=Text(ja="その項目を外してください。", en="Leave these items out."),
+        )
+    return Finding(
+        Verdict.PASS,
+        Text(
+            ja=f"質問できる {len(tables.source.items)} 項目はすべて台帳にあり、この目的で使う理由があります。",
+            en=f"All {len(tables.source.items)} items that can be asked about are registered and justified.",
+        ),
+        numbers={"items": len(tables.source.items)},
+    )
+
+
+def public_cells(tables: Tables) -> Finding:
+    """Every public category stands in each table once, held or not, and no other does."""
+    differing = 0
+    for table in tables.listed:
+        header, found, _ = tables.read(table)
+        differing += found != tables.cells(table) or header != [*table["items"], "count"]
+    if differing:
+        return Finding(
+            Verdict.FAIL,
+            Text(
+                ja=f"{differing} 件の表で、区分が公開の区分と一致しません。区分の有無から個人の存在が分かるおそれがあります。",
+                en=f"In {differing} tables the cells are not the public ones; a cell's presence may give a child away.",
+            ),
+            numbers={"tables": differing},
+            limits={"tables": 0},
+            remedy=AGAIN,
+        )
+    cells = sum(int(table["cells"]) for table in tables.listed)
+    return Finding(
+        Verdict.PASS,
+        Text(
+            ja=f"{cells} の区分はすべて公開の区分で、該当者がいない区分も含みます。",
+            en=f"All {cells} cells are public categories, those without children included.",
+        ),
+        numbers={"cells": cells},
+    )
+
+
+def epsilon(tables: Tables) -> Finding:
+    """What the release costs, against the policy's levels."""
+    spent = tables.micro / MICRO
+    warn, refuse = tables.room.policy["epsilon_warn"], tables.room.policy["epsilon_refuse"]
+    numbers, limits = {"epsilon": spent}, {"epsilon_warn": warn, "epsilon_refuse": refuse}
+    sentence = Text(
+        ja=f"費用は合計 ε={spent:g}、保護の単位は世帯（1世帯につき {tables.source.rows_per_household} 人まで数えます）。",
+        en=f"It costs ε={spent:g} in all; the unit is the household (at most {tables.source.rows_per_household} children each).",
+    )
+    if spent <= warn:
+        return Finding(Verdict.PASS, sentence, numbers, limits)
+    return Finding(
+        Verdict.FAIL if spent > refuse else Verdict.REVIEW,
+        sentence,
+        numbers,
+        limits,
+        Text(ja="表を減らすか --epsilon を下げてください。", en="Ask for fewer tables, or lower --epsilon."),
+    )
+
+
+def charged(tables: Tables) -> Finding:
+    """The ledger was charged at least what the tables say they cost."""
+    numbers = {"charged": tables.charged / MICRO, "epsilon": tables.micro / MICRO}
+    if 0 < tables.micro <= tables.charged:
+        return Finding(
+            Verdict.PASS,
+            Text(
+                ja=f"プライバシー予算台帳に ε={tables.charged / MICRO:g} が記帳されています。",
+                en=f"The ledger was charged ε={tables.charged / MICRO:g} for it.",
+            ),
+            numbers=numbers,
+        )
+    return Finding(
+        Verdict.FAIL,
+        Text(
+            ja="プライバシー予算台帳の記帳が、表の費用より少ないです。",
+            en="The ledger was charged less than the tables cost.",
+        ),
+        numbers=numbers,
+        remedy=AGAIN,
+    )
+
+
+def noise(tables: Tables) -> Finding:
+    """The counts are not the true ones: recounted here, with the noise the price promises."""
+    equal, likelihood, cells = 0, 0.0, 0
+    source = tables.room.raw.get(tables.room.project.source)
+    for table in tables.listed:
+        question = tables.question(table)
+        true = count(question, source=tables.source, table=source, order=np.random.default_rng(0))
+        equal += int((true == np.array(tables.read(table)[2])).sum())
+        cells += len(true)
+        spread = scale(sensitivity=tables.source.rows_per_household, epsilon=question.epsilon)
+        likelihood += len(true) * math.log(math.tanh(1 / (2 * spread)))
+    if equal == cells and likelihood < math.log(UNLIKELY):
+        return Finding(
+            Verdict.FAIL,
+            Text(ja="集計表にノイズが加えられていません。", en="There is no noise in the tables."),
+            numbers={"cells": cells},
+            remedy=AGAIN,
+        )
+    return Finding(
+        Verdict.PASS,
+        Text(
+            ja="集計の値は、元の表を数え直した値とは異なり、ノイズが加えられています。",
+            en="The counts differ from a recount of the source: noise was added.",
+        ),
+        numbers={"cells": cells},
+    )
