@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench.cli.data_anonymity import anonymise, measure
 from workbench.cli.data_link import link
 from workbench.cli.shell import json_option, pass_home, show
 from workbench.home import Home
@@ -68,6 +69,8 @@ def import_(
 
 
 data.add_command(link)
+data.add_command(measure)
+data.add_command(anonymise)
 
 
 def put_in_force(state: "State", file: Path, *, actor: str) -> "Register":

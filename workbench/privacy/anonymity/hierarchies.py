@@ -94,7 +94,7 @@ def missing_at(labels: Iterable[str], absent: Sequence[str] | None, *, level: in
 def check_rows(item: str, rows: Sequence[Sequence[str]]) -> None:
     """Raise Unusable for a table that is empty, ragged, repeats a raw value, has blanks, or does not nest."""
     if not rows or len(rows[0]) < 2:
-        raise faulty(item, ja="行または段がありません", en="has no row or no level")
+        raise faulty(item, ja="に行または段がありません", en="has no row or no level")
     met: set[str] = set()
     for place, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):

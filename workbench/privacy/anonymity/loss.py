@@ -2,9 +2,9 @@
 Information loss: how much of its domain a label covers.
 
 ARX's "Loss" with equal weight for generalising and suppressing: a value's loss is the share of the item's
-finest values that its label stands for, stretched so that the raw value costs 0 and '*' costs 1; a
-suppressed row costs 1 in every item. An item's loss is the mean over rows; a table's the geometric mean of
-(1 + loss) over items, less one, or the arithmetic mean.
+finest values that its label stands for, stretched so that the raw value costs 0 and '*' costs 1, which is
+(m - 1) / (n - 1) for a label over m of n values. A suppressed row costs 1 in every item. An item's loss is
+the mean over rows; a table's is the geometric mean of (1 + loss) over items, less one, or the arithmetic mean.
 
 After Iyengar, "Transforming data to satisfy privacy constraints" (KDD 2002), as in ARX's MetricMDNMLoss;
 the two agree to the last digits on the known answers in tests.
@@ -29,9 +29,8 @@ def losses(hierarchy: Hierarchy, words: Sequence[str], *, level: int) -> Floats:
     covered = Counter(labels)
     if len(leaves) < 2:
         return np.zeros(len(words))
-    shares = np.array([covered[label] for label in hierarchy.labels(words, level=level)]) / len(leaves)
-    least = 1 / len(leaves)
-    return np.maximum((shares - least) / (1 - least), 0.0)
+    counts = np.array([covered[label] for label in hierarchy.labels(words, level=level)], dtype=np.float64)
+    return (counts - 1) / (len(leaves) - 1)
 
 
 def geometric(per_item: Any) -> Any:

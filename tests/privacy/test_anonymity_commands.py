@@ -1,0 +1,172 @@
+"""`workbench data measure` and `workbench data anonymise`, as they are typed."""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from workbench.cli import main
+
+ADULT = Path(__file__).parent.parent / "data_files" / "adult"
+EIGHT = "sex,age,race,marital-status,education,native-country,workclass,occupation"
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`command("data", "measure", …)`: the exit code, what is printed, and the sentence of a failure."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["workbench", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def city(tmp_path) -> Path:
+    """Thirty-two children: two areas of fifteen, one of two, in homes of two."""
+    path = tmp_path / "city.csv"
+    rows = ["area,home,aid", *(f"E0{1 + i % 2},H{i // 2},{'yes' if i < 3 else 'no'}" for i in range(30))]
+    path.write_text("\n".join([*rows, "E03,H90,yes", "E03,H91,", ""]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ladders(tmp_path) -> Path:
+    (tmp_path / "city_hierarchy_area.csv").write_text("E01;J01;*\nE02;J01;*\nE03;J02;*\n")
+    return tmp_path
+
+
+def test_measure_prints_every_metric_as_json(command, city):
+    code, out, _ = command(
+        "data", "measure", city, "--quasi-identifiers", "area", "--sensitive", "aid", "--harmful", "aid=yes",
+        "--unit", "home", "--json",
+    )  # fmt: skip
+    told = json.loads(out)
+
+    assert code == 0
+    assert (told["rows"], told["classes"], told["k_children"], told["k_households"]) == (32, 3, 2, 2)
+    assert told["share_below"] == {"5": 2 / 32, "10": 2 / 32, "20": 1.0}
+    assert told["sensitive"]["aid"]["max_confidence"] == 1.0
+
+
+def test_measure_speaks_the_reader_s_language(command, city, monkeypatch):
+    _, japanese, _ = command("data", "measure", city, "-q", "area")
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+    _, english, _ = command("data", "measure", city, "-q", "area")
+
+    assert "k（人数）: 2" in japanese
+    assert "k (children): 2" in english
+
+
+def test_anonymise_writes_a_table_that_measures_as_told(command, city, ladders, tmp_path):
+    written = tmp_path / "out.csv"
+    code, out, _ = command(
+        "data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--unit", "home", "--k", "5",
+        "--suppression-limit", "0.1", "-o", written, "--json",
+    )  # fmt: skip
+    told = json.loads(out)
+    frame = pd.read_csv(written)
+
+    assert code == 0
+    assert told["suppressed"]["overall"] == {"rows": 2, "of": 32, "share": 2 / 32}
+    assert told["measured"]["k_households"] >= 5
+    assert list(frame.columns) == ["area"]
+    assert frame["area"].value_counts().min() == told["measured"]["k_children"] == 15
+
+
+def test_a_subgroup_has_a_limit_of_its_own(command, city, ladders):
+    """Two of the four aided rows would go to save the areas; the limit makes the areas coarser instead."""
+    ask = [
+        "data",
+        "anonymise",
+        city,
+        "--hierarchies",
+        ladders,
+        "-q",
+        "area",
+        "--suppression-limit",
+        "0.1",
+        "--json",
+    ]
+
+    _, averaged, _ = command(*ask)
+    _, limited, _ = command(*ask, "--subgroup", "aid=yes")
+
+    assert json.loads(averaged)["levels"] == {"area": 0}
+    assert json.loads(limited)["levels"] == {"area": 2}
+    assert json.loads(limited)["suppressed"]["aid=yes"]["rows"] == 0
+
+
+def test_where_nothing_satisfies_it_is_refused_with_what_to_do(command, city, ladders, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+    code, out, err = command("data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--k", "50")
+
+    assert (code, out) == (10, "")
+    assert "100.0% of 'overall'" in err
+    assert "Leave out a quasi-identifier" in err
+
+
+def test_adult_with_eight_quasi_identifiers(command, tmp_path):
+    """Real census microdata, its hierarchies in ARX's form, one class of income as the sensitive value."""
+    table = tmp_path / "adult.csv"
+    table.write_bytes(gzip.decompress((ADULT / "adult.csv.gz").read_bytes()))
+    code, out, _ = command(
+        "data", "anonymise", table, "--separator", ";", "--hierarchies", ADULT, "--quasi-identifiers", EIGHT,
+        "--k", "5", "--suppression-limit", "0.05", "--json",
+    )  # fmt: skip
+    told = json.loads(out)
+
+    assert code == 0
+    assert told["measured"]["k_children"] >= 5
+    assert told["suppressed"]["overall"]["share"] <= 0.05
+    assert told["lattice"] == 6480
+
+
+# name: (what is typed after the table, exit code, what the sentence holds)
+REFUSED = {
+    "no such column": (["-q", "height"], 12, "height"),
+    "no such sensitive column": (["-q", "area", "-s", "height"], 12, "height"),
+    "no such household": (["-q", "area", "--unit", "height"], 12, "height"),
+    "another separator": (["-q", "area", "--separator", ";"], 2, "--separator"),
+    "harm in a column that is not sensitive": (["-q", "area", "--harmful", "aid=yes"], 2, "aid"),
+    "harm without a value": (["-q", "area", "--harmful", "aid"], 2, "column=value"),
+    "no quasi-identifier": (["-q", ","], 2, "準識別子"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "held"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_measured_is_said_in_one_sentence(command, city, words, code, held):
+    left, out, err = command("data", "measure", city, *words)
+
+    assert (left, out) == (code, "")
+    assert held in err
+    assert "Traceback" not in err
+
+
+def test_an_individual_number_is_refused_and_not_echoed(command, tmp_path):
+    path = tmp_path / "numbers.csv"
+    path.write_text("area,code\nE01,123456789018\nE01,1\n")
+    code, out, err = command("data", "measure", path, "-q", "area")
+
+    assert (code, out) == (10, "")
+    assert "1234" not in err
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"area,home\n", b"area,area\nE01,E02\n"], ids=["empty", "header", "twice"]
+)
+def test_a_file_that_is_no_table_is_unusable(command, tmp_path, content):
+    path = tmp_path / "broken.csv"
+    path.write_bytes(content)
+
+    assert command("data", "measure", path, "-q", "area")[0] == 12
