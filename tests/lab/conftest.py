@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import textwrap
 
@@ -6,6 +7,7 @@ import pytest
 
 from workbench.home import Home
 from workbench.lab import run_folder
+from workbench.lab.probe import why_not_available
 from workbench.lab.sandbox import launch_command
 from workbench.lab.session import Session
 from workbench.state import State
@@ -33,9 +35,14 @@ def dataset(tmp_path):
     return folder
 
 
+# The machine does not change between tests; what it can do is tried once, and again in test_unprotected.
+probed_once = functools.cache(why_not_available)
+
+
 @pytest.fixture
-def open_session(home, state, dataset):
+def open_session(home, state, dataset, monkeypatch):
     """Opens sessions that close with the test."""
+    monkeypatch.setattr("workbench.lab.session.why_not_available", probed_once)
     opened = []
 
     def open_one(**changes):

@@ -116,6 +116,7 @@ def test_another_kind_of_machine(monkeypatch):
 
 
 def test_a_session_is_not_opened_and_the_log_says_why(open_session, state, monkeypatch):
+    monkeypatch.setattr("workbench.lab.session.why_not_available", why_not_available)
     monkeypatch.setattr(probe, "bubblewrap", lambda: None)
 
     with pytest.raises(Unprotected):

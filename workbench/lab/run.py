@@ -64,8 +64,12 @@ async def execute(client: NotebookClient, manager: AsyncKernelManager) -> None:
 
 def log_cell(session: Session, cell: NotebookNode, index: int) -> None:
     """Record a cell that is about to run: its source, whole."""
-    digest = hashlib.sha256(cell.source.encode()).hexdigest()
-    session.record(Event.CELL_EXECUTED, cell=index, sha256=digest, source=cell.source)
+    session.record(Event.CELL_EXECUTED, cell=index, sha256=code_digest(cell.source), source=cell.source)
+
+
+def code_digest(source: str) -> str:
+    """The digest of a piece of code; what is no text at all (lone surrogates) has one too."""
+    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_notebook(content: bytes) -> NotebookNode:

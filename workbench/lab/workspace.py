@@ -61,6 +61,16 @@ class Workspace:
             raise not_plain(name)
         return content
 
+    def expect_plain(self, name: str) -> None:
+        """Raise Refused unless `name` is a folder or a plain file with no other name; NotFound without it."""
+        handle = self._open(name, os.O_PATH)
+        try:
+            about = os.fstat(handle)
+        finally:
+            os.close(handle)
+        if not stat.S_ISDIR(about.st_mode) and not (stat.S_ISREG(about.st_mode) and about.st_nlink == 1):
+            raise not_plain(name)
+
     def write(self, name: str, content: bytes) -> None:
         """Put a file in place, whole; a link that stands under its name is replaced, not followed."""
         parent, _, last = name.rpartition("/")

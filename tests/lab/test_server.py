@@ -1,0 +1,316 @@
+"""JupyterLab as an analyst meets it, and as a hostile one does: over HTTP and the kernel's websocket."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from http.client import HTTPConnection
+
+import pytest
+from jupyter_client.session import Session as Messages
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, serialize_msg_to_ws_v1
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import websocket_connect
+
+from workbench.audit import Event
+from workbench.home import Home
+from workbench.lab.locks import ALLOWED
+from workbench.lab.workspace import Workspace
+from workbench.state import State
+
+PROTOCOL = "v1.kernel.websocket.jupyter.org"
+SERVER = """
+import sys
+from pathlib import Path
+from workbench.home import Home
+from workbench.lab.server import start
+from workbench.lab.session import Session
+from workbench.state import State
+
+home = Home.open(Path(sys.argv[1]))
+with Session(home, State.open(home), analyst="analyst-1", project="p", datasets={}, trusted=b"{}", verbs={}) as session:
+    start(session, port=18888, announce=lambda address: print(address, flush=True))
+"""
+
+
+class Lab:
+    """A running server: where it is, and what its workspace holds."""
+
+    def __init__(self, home, address):
+        self.home = home
+        self.base, self.token = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/lab\?token=(\S+)", address).groups()
+        self.workspace = Workspace.of(home, analyst="analyst-1")
+
+    def ask(self, path, *, method="GET", body=None, headers=None):
+        """Status, headers and content of one request with the token."""
+        given = {
+            "Authorization": f"token {self.token}",
+            "Content-Type": "application/json",
+            **(headers or {}),
+        }
+        connection = HTTPConnection(self.base.removeprefix("http://"), timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, None if body is None else json.dumps(body), given)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+
+    def status(self, path, **given):
+        return self.ask(path, **given)[0]
+
+    def start_kernel(self):
+        return json.loads(self.ask("/api/kernels", method="POST", body={"name": "workbench"})[2])["id"]
+
+    async def connect(self, kernel, *, protocols=(PROTOCOL,)):
+        request = HTTPRequest(
+            f"{self.base.replace('http', 'ws')}/api/kernels/{kernel}/channels",
+            headers={"Authorization": f"token {self.token}"},
+        )
+        return await websocket_connect(request, subprotocols=list(protocols))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    home = Home.create(tmp_path_factory.mktemp("lab") / "home", seed=1)
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(home.path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "JUPYTER_PATH": str(plant_kernelspec(tmp_path_factory.mktemp("jupyter")))},
+    ) as server:
+        yield Lab(home, next(line.strip() for line in server.stdout if line.startswith("http")))
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=30)  # it stops, whatever was tried in between
+
+
+def plant_kernelspec(folder):
+    (folder / "kernels" / "mine").mkdir(parents=True)
+    (folder / "kernels" / "mine" / "kernel.json").write_text(
+        '{"argv": ["sh", "-c", "true"], "display_name": "Mine", "language": "python"}'
+    )
+    return folder
+
+
+def test_it_answers_on_the_loopback_interface_only(lab):
+    port = f":{int(lab.base.rpartition(':')[2]):04X}"
+    lines = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()
+    ]
+    listening = {line[1] for line in lines if line[3] == "0A" and line[1].endswith(port)}
+
+    assert listening == {f"0100007F{port}"}
+
+
+def test_without_the_token_nothing_answers(lab):
+    for path in ("/api/contents", "/api/kernels", "/api/kernelspecs", "/lab/api/settings"):
+        assert lab.status(path, headers={"Authorization": "token wrong"}) in (401, 403)
+
+
+def test_another_name_for_this_machine_is_refused(lab):
+    """A page of the attacker's whose name was made to point here (DNS rebinding)."""
+    assert lab.status("/api/contents", headers={"Host": "attacker.example"}) == 403
+
+
+def test_the_analyst_has_a_name(lab):
+    assert json.loads(lab.ask("/api/me")[2])["identity"]["username"] == "analyst-1"
+
+
+def test_only_the_sandboxed_kernel_is_offered_and_starts(lab):
+    assert set(json.loads(lab.ask("/api/kernelspecs")[2])["kernelspecs"]) == {"workbench"}
+    for name in ("mine", "python3"):
+        assert lab.status("/api/kernels", method="POST", body={"name": name}) >= 400
+        session = {"path": "x.ipynb", "type": "notebook", "name": "x", "kernel": {"name": name}}
+        assert lab.status("/api/sessions", method="POST", body=session) >= 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/terminals",
+        "/terminals/websocket/1",
+        "/files/notes.txt",
+        "/files/notes.txt?download=1",
+        "/view/notes.txt",
+        "/nbconvert/html/notes.ipynb",
+        "/nbconvert/html/notes.ipynb?download=true",
+        "/api/nbconvert",
+        "/api/contents/notes.ipynb?download=1",
+        "/lsp/status",
+    ],
+)
+def test_a_way_out_is_closed(lab, path):
+    lab.workspace.write("notes.txt", b"x")
+
+    assert lab.status(path) in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/terminals"),
+        ("POST", "/api/shutdown"),
+        ("PUT", "/api/config/notebook"),
+        ("POST", "/api/contents/notes.ipynb/trust"),
+        ("POST", "/nbconvert/html"),
+    ],
+)
+def test_a_change_of_the_server_is_refused(lab, method, path):
+    assert lab.status(path, method=method, body={}) in (403, 404, 405)
+
+
+def test_an_extension_cannot_be_installed(lab):
+    body = {"cmd": "install", "extension_name": "jupyterlab-git"}
+
+    assert lab.status("/lab/api/extensions", method="POST", body=body) >= 400
+
+
+def test_every_resource_that_is_not_in_the_table_is_denied():
+    assert not {"terminals", "nbconvert", "server", "lsp"} & set(ALLOWED)
+    assert ALLOWED["kernelspecs"] == {"read"}
+
+
+class TestContents:
+    @pytest.fixture
+    def secret(self, tmp_path):
+        path = tmp_path / "raw.txt"
+        path.write_text("raw data")
+        return path
+
+    def test_a_file_of_the_workspace_is_read_and_written(self, lab):
+        body = {"type": "file", "format": "text", "content": "by hand"}
+
+        assert lab.status("/api/contents/by-hand.txt", method="PUT", body=body) == 201
+        assert json.loads(lab.ask("/api/contents/by-hand.txt")[2])["content"] == "by hand"
+
+    def test_what_is_saved_belongs_to_the_kernels_user(self, lab):
+        body = {"type": "directory"}
+
+        assert lab.status("/api/contents/results", method="PUT", body=body) == 201
+        assert (lab.workspace.folder / "results").stat().st_uid == (lab.workspace.owner or os.geteuid())
+
+    def test_a_symlink_is_neither_read_nor_written_through(self, lab, secret):
+        link = lab.workspace.folder / f"{uuid.uuid4().hex}.txt"
+        link.symlink_to(secret)
+        body = {"type": "file", "format": "text", "content": "overwritten"}
+
+        assert lab.status(f"/api/contents/{link.name}") == 403
+        assert lab.status(f"/api/contents/{link.name}", method="PUT", body=body) == 403
+        assert secret.read_text() == "raw data"
+
+    def test_a_symlinked_folder_is_not_entered(self, lab, secret):
+        link = lab.workspace.folder / uuid.uuid4().hex
+        link.symlink_to(secret.parent)
+
+        assert lab.status(f"/api/contents/{link.name}/{secret.name}") == 403
+        assert b"raw data" not in lab.ask(f"/api/contents/{link.name}")[2]
+
+    def test_a_hard_link_is_not_read(self, lab, secret):
+        name = f"{uuid.uuid4().hex}.txt"
+        os.link(secret, lab.workspace.folder / name)
+
+        assert lab.status(f"/api/contents/{name}") == 403
+
+    def test_a_pipe_does_not_make_the_server_wait(self, lab):
+        name = f"{uuid.uuid4().hex}.txt"
+        os.mkfifo(lab.workspace.folder / name)
+
+        assert lab.status(f"/api/contents/{name}") in (400, 403)
+
+    @pytest.mark.parametrize("path", ["../home.json", "%2e%2e/home.json", ".hidden", "a/../../home.json"])
+    def test_a_way_up_or_a_hidden_file_is_refused(self, lab, path):
+        assert lab.status(f"/api/contents/{path}") in (400, 403, 404)
+
+
+def test_the_page_may_fetch_from_and_send_to_nowhere_else(lab):
+    policy = lab.ask("/lab")[1]["Content-Security-Policy"]
+
+    assert "default-src 'self'" in policy
+    assert "http" not in policy.replace("report-uri", "")
+
+
+class TestKernelMessages:
+    def test_code_runs_in_the_sandbox_and_is_in_the_log_first(self, lab):
+        async def story():
+            socket = await lab.connect(lab.start_kernel())
+            answer = await execute(socket, "import os; print(os.getcwd(), os.path.exists('/root'))")
+            socket.close()
+            return answer
+
+        assert asyncio.run(story()) == "/workspace False"
+        state = State.open(lab.home)
+        sources = [r["details"]["source"] for r in state.log.records() if r["event"] == Event.CELL_EXECUTED]
+        state.close()
+        assert "import os; print(os.getcwd(), os.path.exists('/root'))" in sources
+
+    def test_a_message_that_is_not_on_the_list_does_not_arrive(self, lab):
+        """The debugger would run code that no cell shows."""
+
+        async def story():
+            socket = await lab.connect(lab.start_kernel())
+            await execute(socket, "1")
+            debug = {"type": "request", "seq": 1, "command": "evaluate", "arguments": {"expression": "1 + 1"}}
+            await send(socket, "debug_request", debug, channel="control")
+            await send(socket, "comm_open", {"comm_id": "x", "target_name": "y", "data": {}})
+            kinds = await kinds_until_printed(socket, "end")
+            socket.close()
+            return kinds
+
+        assert not {"debug_reply", "comm_close"} & asyncio.run(story())
+
+    def test_another_protocol_in_which_nothing_would_be_logged_is_not_spoken(self, lab):
+        async def story():
+            socket = await lab.connect(lab.start_kernel(), protocols=())
+            message = Messages().msg("execute_request", {"code": "open('unlogged', 'w')"}) | {
+                "channel": "shell"
+            }
+            await socket.write_message(json.dumps(message, default=str))
+            while await socket.read_message() is not None:
+                pass
+
+        with contextlib.suppress(HTTPClientError):
+            asyncio.run(asyncio.wait_for(story(), 20))
+        assert not (lab.workspace.folder / "unlogged").exists()
+
+
+async def send(socket, kind, content, *, channel="shell"):
+    messages = Messages()
+    message = messages.msg(kind, content)
+    await socket.write_message(serialize_msg_to_ws_v1(message, channel, messages.pack), binary=True)
+    return message["header"]["msg_id"]
+
+
+async def receive(socket):
+    _, parts = deserialize_msg_from_ws_v1(await asyncio.wait_for(socket.read_message(), 30))
+    header, content = json.loads(parts[0]), json.loads(parts[3])
+    return header["msg_type"], content | {"parent": json.loads(parts[1]).get("msg_id")}
+
+
+async def kinds_until_printed(socket, text):
+    """The kinds of all messages until a cell has printed `text`, and a little longer for stragglers."""
+    await send(socket, "execute_request", {"code": f"import time; time.sleep(0.5); print('{text}')"})
+    kinds = set()
+    while True:
+        kind, content = await receive(socket)
+        kinds.add(kind)
+        if kind == "stream" and text in content["text"]:
+            return kinds
+
+
+async def execute(socket, code):
+    """What the code printed."""
+    asked = await send(socket, "execute_request", {"code": code, "silent": False, "user_expressions": {}})
+    printed, idle, replied = "", False, False
+    while not (idle and replied):
+        kind, content = await receive(socket)
+        if content["parent"] == asked:
+            printed += content.get("text", "") if kind == "stream" else ""
+            idle = idle or (kind == "status" and content["execution_state"] == "idle")
+            replied = replied or kind == "execute_reply"
+    return printed.strip()
