@@ -30,6 +30,7 @@ from workbench.release.findings import Check, Finding, Text, Verdict
 from workbench.release.prepare import prepare
 from workbench.release.requests import Request
 from workbench.release.room import Room
+from workbench.release.staged import Rows
 from workbench.release.votes import Vote
 from workbench.release.workflow import Workflow
 from workbench.state import State
@@ -339,6 +340,16 @@ class Town:
             why="二つの地区での試行",
             protection=protection,
         ).id
+
+    def check(self, folder: Path, *, protection: str = "anonymised") -> dict[str, Any]:
+        """The findings about what lies in `folder`, without handing it in."""
+        staged = Rows(bundle=folder / "bundle", evidence=folder / "evidence", room=self.room)
+        found = examination.measured(protection, staged)
+        return {
+            "findings": [
+                finding.to_json(check=name, title=check.title) for name, (check, finding) in found.items()
+            ]
+        }
 
     def report(self, folder: Path, *, protection: str = "anonymised", **more: Any) -> dict[str, Any]:
         """The report of what lies in `folder`."""

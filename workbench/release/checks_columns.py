@@ -70,6 +70,15 @@ def complete(rows: Rows) -> Finding:
 
 def traceable(rows: Rows) -> Finding:
     """Each released row is one source row, in the part the split gives it; no source row stands twice."""
+    if rows.source_digest != rows.secret["source"]:
+        return Finding(
+            Verdict.FAIL,
+            Text(
+                ja="この公開を準備した後に、元の表が変わっています。",
+                en="The source table has changed since this release was prepared.",
+            ),
+            remedy=PREPARE_AGAIN,
+        )
     origin = rows.origin
     parts = rows.released[PART].to_numpy()
     right = (

@@ -5,6 +5,7 @@ Drawn from the report's JSON alone; whoever holds the JSON can draw the page aga
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from jinja2 import PackageLoader, StrictUndefined
@@ -58,6 +59,7 @@ CHARTS: dict[str, tuple[str, Any]] = {
 }
 
 
+@cache
 def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
         loader=PackageLoader("workbench.release"),

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.artifact.tree import digest_of
 from workbench.data.register import Item, Table
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import Classes
@@ -81,6 +82,11 @@ class Rows:
     def source(self) -> pd.DataFrame:
         """The raw table, its rows numbered from 0."""
         return self.room.raw.get(self.secret["table"]).reset_index(drop=True)
+
+    @property
+    def source_digest(self) -> str:
+        """The digest of the raw table's file as it is now."""
+        return digest_of(self.room.home.raw / f"{self.secret['table']}.parquet")
 
     @cached_property
     def origin(self) -> Numbers:
