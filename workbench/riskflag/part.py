@@ -5,8 +5,7 @@ The split, by household and by time, was drawn in the coordinating room before a
 part holds generalised values and no name, number or household.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from workbench.artifact.manifest import Manifest
 from workbench.riskflag.dictionary import Dictionary
-from workbench.scoring import recode
+from workbench.scoring import plain_json, recode
 
 DICTIONARY = "dictionary.json"
 RECIPE = "recipe.public.json"
+REPORT = "report/report.json"
 KEEP: Mapping[str, Any] = {"kind": "keep"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """Which dataset a part belongs to. `digest` is the bundle's; a model inherits the purpose."""
+    """Which dataset a part belongs to. `digest` is its manifest's; a model inherits the purpose."""
 
     name: str
     version: str
@@ -33,6 +34,19 @@ class Source:
     purpose: str
     protection: str
     report: str | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest, *, purpose: str) -> "Source":
+        """The source that a dataset's manifest describes, admitted for `purpose`."""
+        report = manifest.files.get(REPORT)
+        return cls(
+            name=manifest.name,
+            version=manifest.version,
+            digest=manifest.digest,
+            purpose=purpose,
+            protection=str(manifest.meta.get("protection", "")),
+            report=report.sha256 if report else None,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -72,19 +86,22 @@ class Part:
         )
 
 
-def read_part(folder: Path, *, name: str, source: Source, targets: tuple[str, ...] = ()) -> Part:
-    """The part `name` of the dataset bundle in `folder`, which somebody has verified."""
-    dictionary = json.loads((folder / DICTIONARY).read_bytes())
-    recipe = folder / RECIPE
+def read_part(content_of: Callable[[str], bytes], *, name: str, source: Source) -> Part:
+    """
+    The part `name` of a record-level dataset whose files `content_of` gives by path.
+
+    Hand in the reader of a verified bundle (`manifest.content`), so that what was verified is what is read.
+    """
+    data = pa.BufferReader(content_of(f"data/{name}.parquet"))
     return Part(
         name=name,
-        frame=pyarrow.parquet.read_table(folder / "data" / f"{name}.parquet").to_pandas(ignore_metadata=True),
-        dictionary=Dictionary.of(dictionary, targets=targets),
-        recode=recode.read(recipe.read_bytes()) if recipe.is_file() else nothing_recoded(source),
+        frame=pyarrow.parquet.read_table(data).to_pandas(ignore_metadata=True),
+        dictionary=Dictionary.of(plain_json.read(content_of(DICTIONARY), name=DICTIONARY)),
+        recode=recode.read(content_of(RECIPE)),
         source=source,
     )
 
 
-def nothing_recoded(source: Source) -> dict[str, Any]:
-    """The recoding of a dataset that was not generalised, such as a synthetic one."""
-    return {"schema": recode.SCHEMA, "release": f"{source.name}@{source.version}", "items": {}}
+def from_folder(folder: Path, *, name: str, source: Source) -> Part:
+    """The part of a bundle in a folder that nobody else can change; it is not verified here."""
+    return read_part(lambda path: (folder / path).read_bytes(), name=name, source=source)

@@ -64,7 +64,7 @@ def plot(draw: Callable[[Any], None], *, rows: int = 1, columns: int = 1, size: 
     from matplotlib.figure import Figure
 
     family = [name for name in (japanese_font(), "DejaVu Sans") if name]
-    look = {
+    look: Any = {
         "font.family": family,
         "axes.spines.top": False,
         "axes.spines.right": False,
