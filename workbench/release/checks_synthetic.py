@@ -12,10 +12,10 @@ from workbench.release import staging
 from workbench.release.findings import Finding, Text, Verdict
 from workbench.release.plots import percent
 from workbench.release.split import PARTS, Part
-from workbench.release.staged import DATA, DICTIONARY
+from workbench.release.staged import DATA, DICTIONARY, RECIPE
 from workbench.release.staged_synthetic import LABEL, Synthetic, rare_items
 
-EXPECTED = frozenset({*DATA.values(), DICTIONARY})
+EXPECTED = frozenset({*DATA.values(), DICTIONARY, RECIPE})
 AGAIN = Text(
     ja="workbench release submit --protection synthetic で作り直してください。",
     en="Prepare it again with 'workbench release submit --protection synthetic'.",

@@ -14,8 +14,9 @@ from workbench.privacy.synthesis.synthesisers import synthesise
 from workbench.release.prepare.draft import Draft, write_json
 from workbench.release.prepare.rows import holders, in_scope
 from workbench.release.split import PARTS, Part
-from workbench.release.staged import DATA, SECRET
+from workbench.release.staged import DATA, RECIPE, SECRET
 from workbench.release.staged_synthetic import LABEL, METHOD, column_of, with_rare_missing
+from workbench.scoring import recode
 
 
 def synthetic(draft: Draft) -> None:
@@ -42,6 +43,8 @@ def synthetic(draft: Draft) -> None:
         draft.evidence / SECRET,
         {"table": draft.room.project.source, "seed": draft.seed.hex(), "method": METHOD},
     )
+    # Nothing was generalised: a model fitted on it would read raw values as they are.
+    write_json(draft.bundle / RECIPE, {"schema": recode.SCHEMA, "release": draft.release, "items": {}})
     draft.write_dictionary(items)
 
 
