@@ -141,16 +141,8 @@ def test_a_question_has_a_price_before_anything_is_spent(desk, gateway):
 
     assert question.cost["epsilon"] == 0.1
     assert "まだ何も使っていません" in question._repr_html_()
-    assert gateway.asked == [
-        {
-            "verb": "price",
-            "dataset": "child-year-raw",
-            "kind": "histogram",
-            "item": "grade",
-            "by": "aid",
-            "epsilon": 0.1,
-        }
-    ]
+    asked = {"kind": "histogram", "item": "grade", "by": "aid", "epsilon": 0.1}
+    assert gateway.asked == [{"verb": "price", "dataset": "child-year-raw", "question": asked}]
 
 
 def test_rehearsing_and_asking_give_counts_with_their_margin(desk, gateway):

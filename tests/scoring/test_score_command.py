@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,7 @@ from workbench.artifact.revocations import Revocations
 from workbench.artifact.signing import sign
 from workbench.artifact.trust import ADMITTERS
 from workbench.audit import Event
+from workbench.cli import main
 from workbench.home import Home
 from workbench.state import State
 
@@ -35,14 +37,28 @@ RECORDS = "child_id,sex,grade,absent_days,registered\n" + "".join(
 )
 
 
-def run(*arguments, program=PROGRAM):
-    return subprocess.run(
-        [sys.executable, "-c", program, "score", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "WORKBENCH_LANG": "en", "HOME": "/nonexistent"},
-    )
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Type a command; what it prints and its exit code."""
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+
+    def type_in(*arguments):
+        monkeypatch.setattr(sys, "argv", ["workbench", "score", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code
+        return Done(code, *capsys.readouterr())
+
+    return type_in
 
 
 @pytest.fixture
@@ -72,7 +88,13 @@ def arguments(folder, bundle, **changed):
 
 def test_the_scoring_stage_needs_neither_pandas_nor_a_home(stage):
     folder, bundle = stage
-    done = run(*arguments(folder, bundle), "--json")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "score", *map(str, arguments(folder, bundle)), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+    )
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["candidates"] == 1
@@ -83,7 +105,7 @@ def test_the_scoring_stage_needs_neither_pandas_nor_a_home(stage):
     }
 
 
-def test_each_refusal_has_its_exit_code_and_one_sentence(stage, office):
+def test_each_refusal_has_its_exit_code_and_one_sentence(stage, run):
     folder, bundle = stage
     refusals = {
         "wrong purpose": (arguments(folder, bundle, purpose="other"), 10),
@@ -104,7 +126,7 @@ def test_each_refusal_has_its_exit_code_and_one_sentence(stage, office):
     assert not (folder / "out").exists()
 
 
-def test_a_revoked_model_stays_revoked_when_an_older_list_is_shown(stage, office):
+def test_a_revoked_model_stays_revoked_when_an_older_list_is_shown(stage, office, run):
     folder, bundle = stage
     older = (folder / "revocations.json").read_bytes()
     now = datetime.now(UTC)
@@ -116,18 +138,17 @@ def test_a_revoked_model_stays_revoked_when_an_older_list_is_shown(stage, office
     assert run(*arguments(folder, bundle)).returncode == 11
 
 
-def test_in_a_home_the_batch_is_in_the_log(office, candidate_files, tmp_path):
+def test_in_a_home_the_batch_is_in_the_log(office, candidate_files, tmp_path, run):
     home = Home.create(tmp_path / "home", seed=1)
     ring = KeyRing.of(home)
     for owner in ADMITTERS:
         ring.create(owner)
     bundle = type(office)(tmp_path, ring).admit(candidate_files)
     (tmp_path / "records.csv").write_text(RECORDS)
-    plain = "from workbench.cli import main\nmain()\n"
     typed = [bundle, tmp_path / "records.csv", "--home", home.path, "-o"]
 
-    refused = run(*typed, tmp_path / "no", "--purpose", "other", program=plain)
-    done = run(*typed, tmp_path / "out", "--purpose", "school-support", program=plain)
+    refused = run(*typed, tmp_path / "no", "--purpose", "other")
+    done = run(*typed, tmp_path / "out", "--purpose", "school-support")
 
     assert (refused.returncode, done.returncode) == (10, 0), done.stderr
     events = [(record["event"], record["details"]) for record in State.open(home).log.records()]

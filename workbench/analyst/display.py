@@ -22,6 +22,7 @@ WORDS: Mapping[str, str] = {
     "margin": "誤差の幅（95 %） / margin of error (95 %)",
     "margin_95": "誤差の幅（95 %） / margin of error (95 %)",
     "cells": "区分の数 / cells",
+    "how_many_more": "同じ質問をあと何回 / how many more like it",
     "unit": "保護の単位 / unit of privacy",
     "request": "申請 / request",
     "kind": "種類 / kind",

@@ -60,7 +60,7 @@ class Question:
         return Answer(self._ask("answer"), title=self._title, note=ANSWERED)
 
     def _ask(self, verb: str) -> Any:
-        return self.gateway.ask(verb, dataset=self.dataset, **self.details)
+        return self.gateway.ask(verb, dataset=self.dataset, question=dict(self.details))
 
     @property
     def _title(self) -> str:

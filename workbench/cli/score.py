@@ -28,8 +28,9 @@ FILE = click.Path(path_type=Path)
 
 @dataclass(frozen=True)
 class Setting:
-    """Where scoring happens: whom it trusts, what is revoked, and who is told."""
+    """Where scoring happens: with which bundle, whom it trusts, what is revoked, and who is told."""
 
+    bundle: Path
     trusted: Trusted
     revocations: Revocations
     record: Callable[[dict[str, Any]], None] | None = None
@@ -64,8 +65,8 @@ def score(  # noqa: PLR0917  one argument for each option
     """
     支援確認の候補を一覧にする / List candidates for a support check.
 
-    BUNDLE は承認・署名された判定モデルのフォルダ、RECORDS は Parquet か CSV。
-    BUNDLE is the folder of an admitted model, RECORDS a Parquet or CSV table.
+    BUNDLE は承認・署名された判定モデルのフォルダ（ホームでは名前@版も可）、RECORDS は Parquet か CSV。
+    BUNDLE is the folder of an admitted model (in a home also name@version), RECORDS Parquet or CSV.
     点数は確率ではなく、候補は決定ではありません / A score is no probability, a candidate no decision.
     """
     from workbench.scoring.batch import score_batch
@@ -78,7 +79,7 @@ def score(  # noqa: PLR0917  one argument for each option
     day = as_of.date() if as_of else date.today()
     try:
         summary = score_batch(
-            bundle,
+            where.bundle,
             records,
             out,
             trusted=where.trusted,
@@ -94,7 +95,7 @@ def score(  # noqa: PLR0917  one argument for each option
     show(summary, as_json=as_json, text=described(summary, out))
 
 
-def standing_alone(trust: Path, revocations: Path | None) -> Setting:
+def standing_alone(trust: Path, revocations: Path | None, bundle: Path) -> Setting:
     """The scoring stage: pinned keys, and a list that is never older than the last one seen beside them."""
     if revocations is None:
         raise Usage(
@@ -102,9 +103,8 @@ def standing_alone(trust: Path, revocations: Path | None) -> Setting:
             en="Name the list of revoked models (--revocations); without it a revoked model could be used.",
         )
     trusted = Trusted.load(trust)
-    return Setting(
-        trusted, read_revocations(revocations, trusted=trusted, seen=trust.with_name(f"{trust.name}.{SEEN}"))
-    )
+    seen = trust.with_name(f"{trust.name}.{SEEN}")
+    return Setting(bundle, trusted, read_revocations(revocations, trusted=trusted, seen=seen))
 
 
 def read_revocations(path: Path, *, trusted: Trusted, seen: Path) -> Revocations:
@@ -131,7 +131,17 @@ def in_home(path: Path | None, trust: Path | None, revocations: Path | None, bun
         else current(home, now=datetime.now(UTC))
     )
     state = State.open(home)
-    return Setting(trusted, listed, record=recorder(state), refused=refusals(state, bundle))
+    folder = bundle if bundle.exists() else in_registry(home, state, str(bundle))
+    return Setting(folder, trusted, listed, record=recorder(state), refused=refusals(state, folder))
+
+
+def in_registry(home: "Home", state: Any, wanted: str) -> Path:
+    """The folder of the registry's model `name@version`; it is verified when it is used."""
+    from workbench.artifact.store import Store
+    from workbench.release.admission import shelf
+    from workbench.release.registry import registry
+
+    return Store(shelf(home, "model")).path(registry(home, state).find(wanted).manifest)
 
 
 def recorder(state: Any) -> Callable[[dict[str, Any]], None]:
