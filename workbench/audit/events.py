@@ -31,6 +31,7 @@ class Event(StrEnum):
     BUNDLE_SIGNED = "bundle.signed"
     BUNDLE_ADMITTED = "bundle.admitted"
     BUNDLE_REVOKED = "bundle.revoked"
+    BUNDLE_EXPORTED = "bundle.exported"
     GATEWAY_OPENED = "gateway.opened"
     GATEWAY_CLOSED = "gateway.closed"
     GATEWAY_FAILED = "gateway.failed"
@@ -76,6 +77,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.BUNDLE_SIGNED: keys("request manifest owners"),
     Event.BUNDLE_ADMITTED: keys("request manifest name version"),
     Event.BUNDLE_REVOKED: keys("manifest reason sequence"),
+    Event.BUNDLE_EXPORTED: keys("manifest name version"),
     Event.GATEWAY_OPENED: keys("session analyst project"),
     Event.GATEWAY_CLOSED: keys("session"),
     Event.GATEWAY_FAILED: keys("session verb reference"),

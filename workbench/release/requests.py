@@ -153,3 +153,8 @@ def keep(connection: sa.Connection, request: Request, *, ballot: Ballot, envelop
     connection.execute(tables.votes.delete().where(*mine))
     values = {**vars(ballot), "role": str(ballot.role), "vote": str(ballot.vote)}
     connection.execute(tables.votes.insert().values(request=request.number, envelope=envelope, **values))
+
+
+def forget_votes(connection: sa.Connection, request: Request) -> None:
+    """Begin the review anew; what was voted stays in the log. For `workflow` only."""
+    connection.execute(tables.votes.delete().where(tables.votes.c.request == request.number))

@@ -112,6 +112,7 @@ class Workflow:
                 found = self._expect_author(t.connection, request, author)
                 self._move(t, found, Action.SUBMIT, attempt=found.attempt + 1, report=None, verdict=None)
                 found = requests.find(t.connection, request)
+                requests.forget_votes(t.connection, found)
                 staging.place(aside, found.folder(self.home))
                 self._submitted(t, found)
             return found
@@ -271,7 +272,10 @@ class Workflow:
             clear_leftovers(self.home.staging)
             with self.state.reading() as connection:
                 begun = list(requests.every(connection, state=State.ADMITTING))
+                shelved = list(requests.every(connection, state=State.ADMITTED))
             finished = [self._publish(request.id) for request in begun]
+            for request in shelved:
+                admission.clear(request, home=self.home)
             revocations.publish(self.home, self.state, now=self.clock())
         return finished
 
@@ -308,7 +312,13 @@ class Workflow:
                 name=found.name,
                 version=found.version,
             )
+        self._tidy(found)
         return self.find(request)
+
+    def _tidy(self, request: Request) -> None:
+        """After an admission: the staged copy goes, and a list of revocations exists to go with the bundle."""
+        admission.clear(request, home=self.home)
+        revocations.publish(self.home, self.state, now=self.clock())
 
     def _ballots(self, connection: sa.Connection, request: Request) -> list[votes.Ballot]:
         """
