@@ -20,7 +20,7 @@ from workbench.cli.shell import home_path, json_option, show
 from workbench.errors import NotFound, Usage, WorkbenchError
 
 if TYPE_CHECKING:
-    pass
+    from workbench.home import Home
 
 SEEN = "revocations-seen.json"
 FILE = click.Path(path_type=Path)
@@ -71,11 +71,10 @@ def score(  # noqa: PLR0917  one argument for each option
     """
     from workbench.scoring.batch import score_batch
 
-    where = (
-        standing_alone(trust, revocations)
-        if trust and home is None
-        else in_home(home, trust, revocations, bundle)
-    )
+    if trust and home is None:
+        where = standing_alone(trust, revocations, bundle)
+    else:
+        where = in_home(home, trust, revocations, bundle)
     day = as_of.date() if as_of else date.today()
     try:
         summary = score_batch(
