@@ -1,5 +1,7 @@
 """Training compiles to integers: what they cannot hold is refused, what is too small gets no points."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from workbench.errors import Refused
 from workbench.riskflag.define import Definition
 from workbench.riskflag.flag import RiskFlag
-from workbench.riskflag.train import cell_counts
+from workbench.riskflag.train import smallest_cell
 from workbench.riskflag.train import train as fit
 from workbench.scoring import engine
 
@@ -91,11 +93,29 @@ def test_several_rare_levels_share_one_coefficient(make_part):
 
 
 def test_every_cell_of_the_model_stands_on_enough_rows(train, fitted):
-    cells = cell_counts(fitted[0], train, definition=FLAG)
+    assert smallest_cell(fitted[0], train, definition=FLAG) >= 10
 
-    for item, counts in cells.items():
-        # Points 0 are those of nobody in particular: the average child.
-        assert all(count >= 10 for points, count in counts.items() if points != "0"), item
+
+def with_points(model, item, **points):
+    """The model as a hand would change it: other points for some levels of an item."""
+    features = []
+    for feature in model.features:
+        if feature.name == item:
+            own = dict(zip(feature.levels, feature.points, strict=True)) | points
+            features.append(replace(feature, points=tuple(own[level] for level in feature.levels)))
+        else:
+            features.append(feature)
+    return replace(model, features=tuple(features))
+
+
+def test_points_given_by_hand_to_a_rare_level_are_found(train, fitted):
+    rare = int((train.frame["hh_type"] == "other").sum())
+
+    assert rare < 10
+    assert smallest_cell(with_points(fitted[0], "hh_type", other=900), train, definition=FLAG) == rare
+    # Nothing for the rare and much for the others singles them out as well.
+    lifted = with_points(fitted[0], "hh_type", two_parents=900, one_adult=900)
+    assert smallest_cell(lifted, train, definition=FLAG) == rare
 
 
 def test_edges_may_be_chosen_and_give_way_to_the_smallest_cell(train):

@@ -166,6 +166,19 @@ def test_equal_scores_share_a_rank_and_capacity_leaves_out_who_does_not_fit(
     assert {row["rank"] for row in table_of(tmp_path / "second" / "candidates.csv")} == {"1"}
 
 
+def test_tied_candidates_stand_in_one_order_whatever_the_file_s(office, candidate_files, run, tmp_path):
+    taking_in = json.loads(candidate_files["model/model.json"])
+    taking_in["threshold"]["tie_rule"] = "take_in"
+    bundle = office.admit({**candidate_files, "model/model.json": json.dumps(taking_in)})
+    tied = [[f"c{place}", "male", "8", "30", "no", ""] for place in range(10)]
+    for name, rows in (("a", tied), ("b", tied[::-1])):
+        (tmp_path / f"{name}.csv").write_text(csv_of(rows))
+        run(bundle, tmp_path / f"{name}.csv", tmp_path / f"out-{name}")
+
+    files = [(tmp_path / f"out-{name}" / "candidates.csv").read_bytes() for name in "ab"]
+    assert files[0] == files[1]
+
+
 def changed_byte(bundle):
     path = bundle / "model/model.json"
     path.write_bytes(path.read_bytes().replace(b"900", b"901"))

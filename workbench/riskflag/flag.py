@@ -59,7 +59,17 @@ class FittedFlag:
             f"基点 base {self.model.base:+,}, しきい値 threshold {self.model.threshold.score:+,} "
             "(1000 = 1 logit; 確率ではありません / not a probability)</p>"
             "<table><thead><tr><th>項目 / item</th><th>区分と点数 / levels and points</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table><ul>{notes}</ul>"
+            f"<tbody>{rows}</tbody></table><ul>{notes}</ul>{self._html_difference()}"
+        )
+
+    def _html_difference(self) -> str:
+        """How far the compiled integers are from the estimator."""
+        compiled = self.training.compiled
+        return (
+            f"<p>学習器との差は最大 {compiled['largest_difference_milli_logits']}（1000 = 1 logit）、上位 "
+            f"{compiled['capacity']:,} 行のうち入れ替わり {compiled['children_exchanged_at_capacity']} 行。<br><small>At most "
+            f"{compiled['largest_difference_milli_logits']} from the estimator; "
+            f"{compiled['children_exchanged_at_capacity']} of the top {compiled['capacity']:,} rows change.</small></p>"
         )
 
     def _html_row(self, feature: Feature) -> str:

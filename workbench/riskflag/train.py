@@ -27,6 +27,8 @@ MILLI = 1000
 # Odds of 160,000 to one: no item that was known beforehand decides that much.
 LARGEST = 12_000
 MIN_CELL = 10
+# Rounding moves the average of a centred item by half a point.
+CENTRED = 2.0
 
 # What is asked for most, and what the integer model can hold instead.
 NEAREST = {
@@ -259,12 +261,26 @@ def plain_parameters(estimator: Any) -> dict[str, Any]:
     }
 
 
-def cell_counts(model: Model, part: Part, *, definition: Definition) -> dict[str, dict[str, int]]:
+def smallest_cell(model: Model, part: Part, *, definition: Definition) -> int:
     """
-    Training rows behind each group of equal points of each feature: what a disclosure check looks at.
+    The fewest training rows behind any points of the model: what a disclosure check compares.
 
-    Levels with the same points are one cell, because the model cannot tell them apart.
+    Levels with the same points are one cell, because the model cannot tell them apart. Points 0 say
+    nothing of the rows that have them, as long as 0 is the item's average; elsewhere they count too.
     """
+    cells = cell_counts(model, part, definition=definition)
+    smallest = len(part)
+    for counts in cells.values():
+        rows = sum(counts.values())
+        average = sum(points * count for points, count in counts.items()) / max(rows, 1)
+        silent = 0 if abs(average) <= CENTRED else None
+        told = [count for points, count in counts.items() if count and points != silent]
+        smallest = min([smallest, *told])
+    return smallest
+
+
+def cell_counts(model: Model, part: Part, *, definition: Definition) -> dict[str, dict[int, int]]:
+    """Training rows for each number of points of each feature."""
     among = considered(definition, part)
     scored = engine.score(model, among.part.table(model.items))
     return {
@@ -273,10 +289,9 @@ def cell_counts(model: Model, part: Part, *, definition: Definition) -> dict[str
     }
 
 
-def cells_of(feature: Feature, places: Integers) -> dict[str, int]:
+def cells_of(feature: Feature, places: Integers) -> dict[int, int]:
+    cells: dict[int, int] = {}
     points = [*feature.points, feature.unseen or 0, feature.missing]
-    counts = counts_of(feature, places)
-    cells: dict[str, int] = {}
-    for value, count in zip(points, counts, strict=True):
-        cells[str(value)] = cells.get(str(value), 0) + int(count)
+    for value, count in zip(points, counts_of(feature, places).tolist(), strict=True):
+        cells[value] = cells.get(value, 0) + count
     return cells
