@@ -9,6 +9,7 @@ from workbench.cli.shell import run
 
 # noun: (module, one line of help). The help stands here so that `workbench --help` loads no noun.
 COMMANDS = {
+    "demo": ("workbench.cli.demo", "主な仕事を通しで実演 / The whole journey on the synthetic city"),
     "data": ("workbench.cli.data", "データの登録・取込 / Register items, take in what holders send"),
     "init": ("workbench.cli.init", "ホームを作成 / Create a workbench home"),
     "people": ("workbench.cli.people", "利用者と役割 / People and their roles"),
@@ -18,6 +19,7 @@ COMMANDS = {
     "lab": ("workbench.cli.lab", "分析の部屋（JupyterLab） / The controlled Jupyter environment"),
     "score": ("workbench.cli.score", "支援確認の候補を一覧にする / List candidates for a support check"),
     "audit": ("workbench.cli.audit", "監査ログ / The audit log"),
+    "population": ("workbench.cli.population", "合成の市（架空） / The synthetic city"),
 }
 
 

@@ -33,12 +33,18 @@ class Linked:
 
 
 def link_tables(
-    home: Home, state: State, *, places: pd.DataFrame | None = None, actor: str = FOUNDER
+    home: Home,
+    state: State,
+    *,
+    places: pd.DataFrame | None = None,
+    years: tuple[int, ...] | None = None,
+    actor: str = FOUNDER,
 ) -> Linked:
     """
     Link the home's raw tables and store `person_link` and `child_year`.
 
     `places` (block, es_district) is the map of the city; without it the stored table `places`, if any.
+    `years` are the index dates of the panel; by default every year with a recorded year before it.
     """
     People(state).expect_may(actor, "link")
     store = RawStore(home)
@@ -47,7 +53,7 @@ def link_tables(
     if places is None and PLACES in store.tables():
         places = store.get(PLACES)
     links = link(tables)
-    linked = Linked(tables, links, child_year(tables, links, places=places))
+    linked = Linked(tables, links, child_year(tables, links, years=years, places=places))
     made_from = {name: store.receipt(name).sha256 for name in names}
     for table, frame in ((PERSON_LINK, links.person_link), (CHILD_YEAR, linked.child_year)):
         receipt = Receipt(rows=len(frame), columns=tuple(frame.columns), sources=made_from)

@@ -1,0 +1,65 @@
+"""The people of the demonstration. Their names and their keys are demonstration persons', and say so."""
+
+from workbench.artifact.keys import KeyRing
+from workbench.artifact.times import to_text
+from workbench.artifact.trust import ADMITTERS
+from workbench.governance.keys import create_key
+from workbench.governance.people import People, Person, Role
+from workbench.home import Home
+from workbench.release import votes
+from workbench.release.votes import Vote
+from workbench.release.workflow import Workflow
+from workbench.state import State
+
+MANAGER, OFFICER, SECOND_OFFICER = "demo-manager", "demo-officer", "demo-officer-2"
+REVIEWERS = ("demo-reviewer-1", "demo-reviewer-2")
+ANALYST, AUDITOR = "demo-analyst", "demo-auditor"
+
+# id: name, role, section. The manager comes first: who is first may add the others.
+CAST: dict[str, tuple[str, Role, str]] = {
+    MANAGER: ("実演 課長", Role.MANAGER, "実演市 こども政策課"),
+    OFFICER: ("実演 総括", Role.COORDINATOR, "実演市 こども政策課"),
+    SECOND_OFFICER: ("実演 総括二", Role.COORDINATOR, "実演市 こども家庭センター"),
+    REVIEWERS[0]: ("実演 審査一", Role.REVIEWER, "実演市 情報公開課"),
+    REVIEWERS[1]: ("実演 審査二", Role.REVIEWER, "実演市 法務課"),
+    ANALYST: ("実演 分析", Role.ANALYST, "実演大学 データ研究室"),
+    AUDITOR: ("実演 監査", Role.AUDITOR, "実演市 監査課"),
+}
+
+
+def assemble(home: Home, state: State) -> int:
+    """Add whoever is missing, each with a key; the role keys too. Returns how many people there are."""
+    people = People(state)
+    known = {person.id for person in people.all()}
+    for id_, (name, role, section) in CAST.items():
+        if id_ not in known:
+            people.add(Person(id_, name, role, section), actor=founder(people))
+    for id_ in CAST:
+        if people.get(id_).public_key is None:
+            create_key(home, state, f"person:{id_}", actor=founder(people))
+    held = {key.owner for key in KeyRing.of(home).owners()}
+    for owner in ADMITTERS:
+        if owner not in held:
+            create_key(home, state, owner, actor=founder(people))
+    return len(people.all())
+
+
+def founder(people: People) -> str:
+    """Who may set up: the home's founder until there is a manager."""
+    return MANAGER if any(person.id == MANAGER for person in people.all()) else "workbench"
+
+
+def vote(workflow: Workflow, request: str, *, person: str, report: str | None = None) -> Vote | None:
+    """A vote to admit, signed with the person's demonstration key over the report as it is now."""
+    found = workflow.find(request)
+    envelope = votes.cast(
+        Vote.ADMIT,
+        home=workflow.home.identity,
+        request=request,
+        report=report or str(found.report),
+        person=person,
+        signer=KeyRing.of(workflow.home).signer(f"person:{person}"),
+        cast_at=to_text(workflow.clock()),
+        comment="実演 / demonstration",
+    )
+    return workflow.vote(request, person=person, envelope=envelope)

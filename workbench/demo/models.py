@@ -1,0 +1,44 @@
+"""Step 7: the model candidate is checked, reported, voted on, signed into the registry."""
+
+import json
+from functools import partial
+from typing import Any
+
+from workbench.demo import cast
+from workbench.demo.analysis import candidates
+from workbench.demo.journal import Figures
+from workbench.demo.journey import Journey, refused
+from workbench.demo.releases import reported
+from workbench.errors import Refused
+from workbench.release.moves import State
+
+EVALUATION = "evaluation/evaluation.json"
+
+
+def model(journey: Journey) -> Figures:
+    """Checks, report, two votes of two roles, admission; one vote alone and the analyst's own are refused."""
+    request = journey.workflow.find(candidates(journey)[-1])
+    report = reported(journey, request)
+    request = journey.workflow.find(request.id)
+    if request.state is State.REFUSED:
+        raise Refused(ja=report["sentence"]["ja"], en=report["sentence"]["en"])
+    tried: list[dict[str, Any]] = []
+    if request.state is State.IN_REVIEW:
+        own = partial(cast.vote, journey.workflow, request.id, person=cast.ANALYST)
+        tried.append(refused("the analyst's own vote", own))
+        cast.vote(journey.workflow, request.id, person=cast.REVIEWERS[0])
+        tried.append(refused("a reviewer alone", partial(journey.workflow.admit, request.id)))
+        cast.vote(journey.workflow, request.id, person=cast.SECOND_OFFICER)
+        journey.workflow.admit(request.id)
+    found = journey.workflow.find(request.id)
+    bundle = found.bundle(journey.home)
+    evaluation = json.loads((bundle / EVALUATION).read_bytes())
+    return {
+        "name": found.name,
+        "version": found.version,
+        "digest": found.manifest,
+        "verdict": report["verdict"],
+        "page": str(bundle / "report/report.html"),
+        "evaluation": {key: evaluation.get(key) for key in ("rows", "positives", "auc", "chosen", "too_few")},
+        "refused": tried,
+    }

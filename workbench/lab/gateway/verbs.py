@@ -1,0 +1,16 @@
+"""Every verb a kernel may use, and what answers it: one table, in sight."""
+
+from collections.abc import Mapping
+
+from workbench.lab.gateway import candidates, questions
+from workbench.lab.gateway.server import Handler
+
+VERBS: Mapping[str, Handler] = {
+    "datasets": candidates.datasets,
+    "requests": candidates.requests,
+    "submit": candidates.submit,
+    "budget": questions.budget,
+    "price": questions.price,
+    "rehearse": questions.rehearse,
+    "answer": questions.answer,
+}
