@@ -1,5 +1,6 @@
 """Individual Numbers in every disguise; and what looks like one and is not."""
 
+import re
 from datetime import date
 from itertools import pairwise
 
@@ -55,6 +56,7 @@ DISGUISES = {
     "in a sentence": lambda n: f"母の番号は{n}です。",
     "among letters": lambda n: f"ID{n}X",
     "before a date": lambda n: f"{n[:4]}-{n[4:8]}-{n[8:]} 2024-04-01",
+    "in uneven groups before a date": lambda n: f"{n[:3]}-{n[3:8]}-{n[8:]} 2024-04-01",
     "before a year": lambda n: f"{n[:4]}-{n[4:8]}-{n[8:]}-2024",
     "after another number": lambda n: f"12 {n}",
     "as a float": lambda n: f"{n}.0",
@@ -130,6 +132,19 @@ def test_digits_within_a_longer_run_are_not_an_individual_number(number, more):
 def test_ten_digit_person_numbers_are_never_taken_for_one(person_no):
     assert found(str(person_no)) == [False]
     assert found(str(person_no), numeric=True) == [False]
+
+
+def test_moments_are_not_individual_numbers():
+    """Year to minute is twelve digits, and one in eleven of them would pass the check."""
+    moments = [
+        f"2024-04-{day:02} {hour:02}:{minute:02}"
+        for day in (1, 15, 30)
+        for hour in range(24)
+        for minute in (0, 7)
+    ]
+
+    assert not any(found(*moments))
+    assert any(is_valid(re.sub(r"\D", "", moment)) for moment in moments)
 
 
 NOT_NUMBERS = [

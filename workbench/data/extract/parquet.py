@@ -51,8 +51,6 @@ def as_text(column: pa.ChunkedArray, *, name: str) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
         column = whole_numbers(column)
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us"), safe=False)
     try:
         text = column.cast(pa.string())
     except (pa.ArrowException, ValueError):
