@@ -26,7 +26,7 @@ BANNED = (
     "problem(child|famil|household)",
     "(child|family)atrisk",
     "confirmedabuse",
-    "abus(er|ive(parent|famil|household))",
+    "abus(er(?!e)|ive(parent|famil|household))",  # an abuse report is a record, not a person
 )
 PATTERN = re.compile("|".join(BANNED))
 
