@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from jupyter_client.session import Session as Messages

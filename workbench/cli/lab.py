@@ -1,13 +1,40 @@
 """`workbench lab`: the analyst's room, the proof that it holds, a notebook run in it."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import click
 
-from workbench.cli.shell import json_option, show
+from workbench.cli.shell import home_path, json_option, pass_home, show
+from workbench.errors import NotFound, Usage
+from workbench.home import Home, write_atomically
+from workbench.state import State
+
+NOTEBOOK = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group()
-def lab() -> None:
-    """分析の部屋 / The controlled Jupyter environment."""
+def for_analyst(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say who works, and on what; not needed where there is only one."""
+    function = click.option("--project", default=None, help="利用目的 / the purpose of use")(function)
+    return click.option("--as", "analyst", default=None, help="分析者 / the analyst")(function)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def lab(ctx: click.Context) -> None:
+    """分析の部屋。命令を省くと JupyterLab を開く / The analyst's room; opens JupyterLab when no command is given."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(open_lab, home=Home.open(home_path()), analyst=None, project=None, port=8888)
+
+
+@lab.command("start")
+@for_analyst
+@click.option("--port", type=click.IntRange(1024, 65535), default=8888, show_default=True)
+@pass_home
+def start_lab(home: Home, analyst: str | None, project: str | None, port: int) -> None:
+    """JupyterLab を開く（この機械だけ、合言葉つき） / JupyterLab on this machine only, with a token."""
+    open_lab(home=home, analyst=analyst, project=project, port=port)
 
 
 @lab.command()
@@ -21,3 +48,107 @@ def prove(*, as_json: bool) -> None:
     refused = why_not_proven(verdicts)
     if refused is not None:
         raise refused
+
+
+@lab.command("run")
+@click.argument("notebook", type=NOTEBOOK)
+@for_analyst
+@click.option("--timeout", type=click.IntRange(1), default=600, show_default=True, help="秒 / seconds a cell")
+@click.option(
+    "-o",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="出力を除いた写しの保存先 / a stripped copy",
+)
+@pass_home
+def run_one(  # noqa: PLR0917 - click gives them by name
+    home: Home, notebook: Path, analyst: str | None, project: str | None, timeout: int, target: Path | None
+) -> None:
+    """ノートブックを囲いの中で実行 / Run a notebook in the sandbox; results stay in the workspace."""
+    from workbench.lab.opening import open_session
+    from workbench.lab.run import export, run_notebook
+
+    state = State.open(home)
+    who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
+    with open_session(home, state, analyst=who, project=purpose) as session:
+        run_notebook(notebook.read_bytes(), session, name=notebook.name, timeout=timeout)
+        click.echo(str(session.workspace.folder / notebook.name))
+        if target is not None:
+            write_atomically(target, export(session, notebook.name), mode=0o644)
+            click.echo(str(target))
+
+
+@lab.command()
+@click.argument("notebooks", type=NOTEBOOK, nargs=-1, required=True)
+def strip(notebooks: tuple[Path, ...]) -> None:
+    """ノートブックから出力を除く / Take outputs and attachments out of notebooks, in place."""
+    from workbench.lab.run import stripped
+
+    for notebook in notebooks:
+        write_atomically(notebook, stripped(notebook.read_bytes()), mode=0o644)
+
+
+@lab.command()
+@click.argument("notebooks", type=NOTEBOOK, nargs=-1, required=True)
+def check(notebooks: tuple[Path, ...]) -> None:
+    """出力が残っていないか確かめる / Refuse notebooks that still hold outputs."""
+    from workbench.lab.run import why_not_leave
+
+    for notebook in notebooks:
+        refused = why_not_leave(notebook.read_bytes())
+        if refused is not None:
+            raise refused
+
+
+@lab.command()
+@click.option("--project", default=None, help="利用目的 / the purpose of use")
+@json_option
+@pass_home
+def budget(home: Home, project: str | None, as_json: bool) -> None:
+    """プライバシー予算の残り / What is left of the privacy budget."""
+    from workbench.governance.charter import Projects
+    from workbench.privacy.dp.ledger import Ledger
+    from workbench.release.staged_tables import ledger_name
+
+    state = State.open(home)
+    asked = ledger_name(Projects(state).get(chosen_project(state, project)))
+    show({"dataset": asked, **Ledger(state).balance(asked).to_json()}, as_json=as_json)
+
+
+def open_lab(*, home: Home, analyst: str | None, project: str | None, port: int) -> None:
+    from workbench.lab.opening import open_session
+    from workbench.lab.server import start
+
+    state = State.open(home)
+    who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
+    with open_session(home, state, analyst=who, project=purpose) as session:
+        start(session, port=port, announce=lambda address: click.echo(f"{address}\n(Ctrl-C)"))
+
+
+def chosen_analyst(state: State, given: str | None) -> str:
+    from workbench.governance.people import People, Role
+
+    analysts = [person.id for person in People(state).all() if person.role is Role.ANALYST]
+    return only(analysts, given=given, option="--as", what=("分析者", "analyst"))
+
+
+def chosen_project(state: State, given: str | None) -> str:
+    from workbench.governance.charter import Projects
+
+    purposes = [project.purpose for project in Projects(state).all()]
+    return only(purposes, given=given, option="--project", what=("事業計画", "project"))
+
+
+def only(known: Sequence[str], *, given: str | None, option: str, what: tuple[str, str]) -> str:
+    """What was given, or the one there is; nothing is guessed among several."""
+    if given is not None:
+        return given
+    if not known:
+        raise NotFound(ja=f"{what[0]}がまだ登録されていません。", en=f"There is no {what[1]} yet.")
+    if len(known) > 1:
+        listed = ", ".join(known)
+        raise Usage(
+            ja=f"{what[0]}が複数あります。{option} で指定してください: {listed}",
+            en=f"There is more than one {what[1]}; name one with {option}: {listed}",
+        )
+    return known[0]

@@ -7,7 +7,6 @@ what leaves the room is the notebook without its outputs.
 
 import asyncio
 import hashlib
-import json
 from typing import Any
 
 import nbformat
@@ -113,12 +112,12 @@ def stripped(content: bytes) -> bytes:
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    return (json.dumps(bare, ensure_ascii=False, indent=1) + "\n").encode()
+    return (nbformat.writes(nbformat.from_dict(bare)) + "\n").encode()
 
 
 def why_not_leave(content: bytes) -> Refused | None:
     """Why this notebook may not leave the room as it is, or None when it is stripped already."""
-    if json.loads(stripped(content)) == json.loads(content):
+    if read_notebook(stripped(content)) == read_notebook(content):
         return None
     return Refused(
         ja="ノートブックに出力や添付が残っています。workbench lab strip で取り除いてから持ち出してください。",
