@@ -44,10 +44,8 @@ def ranking(item: str, *, train: Considered, min_cell: int) -> Feature:
 
 
 def log_odds(binned: Binned, place: int, rows: Integers, positives: Integers) -> int:
-    """Of all places that share this one's coefficient, in milli-logits; 0 added nowhere counts as half a child."""
+    """Of all places that share this one's coefficient, in milli-logits; half a child is added to either side."""
     together = [other for other, group in enumerate(binned.group) if group == binned.group[place]]
-    if binned.group[place] < 0:
-        together = list(range(len(rows)))
     found, count = int(positives[together].sum()), int(rows[together].sum())
     return round(1000 * float(np.log((found + 0.5) / (count - found + 0.5))))
 

@@ -2,8 +2,8 @@
 How each item enters the model: its levels or intervals, and which of them share one coefficient.
 
 A coefficient of its own would describe very few children, so levels met in fewer than `min_cell` rows are
-pooled; where even the pool is smaller they get none, like levels never met, and the two cannot be told
-apart in the model. Intervals are joined until each is large enough.
+pooled; where even the pool is smaller they count as the most common level, like levels never met, and the
+three cannot be told apart in the model. Intervals are joined until each is large enough.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Binned:
     One item ready to be fitted.
 
     `shape` has the item's places with no points yet; `places` is where each row stands; `group` gives
-    each place (the last but one is unseen, the last is missing) its coefficient, or -1 for none.
+    each place (the last but one is unseen, the last is missing) its coefficient.
     """
 
     shape: Feature
@@ -45,7 +45,7 @@ class Binned:
     @property
     def width(self) -> int:
         """How many coefficients the item has."""
-        return max(self.group, default=-1) + 1
+        return max(self.group) + 1
 
 
 def bin_item(part: Part, item: str, *, min_cell: int, edges: Sequence[float] | None = None) -> Binned:
@@ -83,20 +83,26 @@ def levels_of(part: Part, item: str, column: Any) -> tuple[str, ...]:
 
 
 def pooled(entry: Entry, shape: Feature, places: Integers, *, min_cell: int) -> Binned:
-    """Give every place with enough rows a coefficient, and the small ones one together."""
+    """
+    Give every place with enough rows a coefficient, and the small ones one together.
+
+    Without enough rows even together, they share the coefficient of the most common place.
+    """
     counts = counts_of(shape, places)
-    group = [-1] * len(counts)
-    for coefficient, place in enumerate(np.flatnonzero(counts >= min_cell)):
-        group[place] = coefficient
-    small = [place for place in range(len(shape.points)) if group[place] == -1]
-    rows = int(counts[small].sum()) if small else 0
-    if rows >= min_cell:
-        together = max(group) + 1
-        for place in small:
-            group[place] = together
+    common = int(counts.argmax())
+    own = [place for place in range(len(counts)) if counts[place] >= min_cell or place == common]
+    group = {place: coefficient for coefficient, place in enumerate(own)}
+    small = [place for place in range(len(shape.points)) if place not in group]
+    together = len(own) if counts[small].sum() >= min_cell else group[common]
+    group |= dict.fromkeys(small, together)
     met = sum(counts[place] > 0 for place in small)
-    notes = (merged(entry, met, min_cell=min_cell),) if met else ()
-    return Binned(shape=shape, places=places, group=tuple(group), notes=notes)
+    return Binned(
+        shape=shape,
+        places=places,
+        # What is missing or unseen, and rarely, is no more told apart than a rare level.
+        group=tuple(group.get(place, group[common]) for place in range(len(counts))),
+        notes=(merged(entry, met, min_cell=min_cell),) if met else (),
+    )
 
 
 def counts_of(shape: Feature, places: Integers) -> Integers:
@@ -151,7 +157,7 @@ def joined(known: npt.NDArray[np.float64], edges: Sequence[float], *, min_cell: 
 
 def merged(entry: Entry, levels: int, *, min_cell: int) -> Mapping[str, str]:
     return {
-        "ja": f"{entry.label['ja']}：{min_cell}行に満たない{levels}区分は、個別の点数を持たせずまとめました。",
+        "ja": f"{entry.label['ja']}：{min_cell}行に満たない{levels}区分は、個別の点数を持たせず他とまとめました。",
         "en": f"{entry.label['en']}: {levels} categories with fewer than {min_cell} rows have no points of their own.",
     }
 

@@ -19,6 +19,7 @@ from workbench.riskflag.evaluate import MIN_CELL, evaluate
 from workbench.riskflag.part import Part
 from workbench.riskflag.plotting import Plot, japanese_font
 from workbench.riskflag.report import Report
+from workbench.riskflag.train import MIN_CELL as LEAST_ROWS
 from workbench.riskflag.train import Training, train
 from workbench.scoring.model import Feature, Model
 
@@ -94,7 +95,7 @@ class RiskFlag(Definition):
         *,
         features: Sequence[str],
         edges: Mapping[str, Sequence[float]] | None = None,
-        min_cell: int = MIN_CELL,
+        min_cell: int = LEAST_ROWS,
         seed: int = 0,
     ) -> FittedFlag:
         """Train on `part` and compile to the integer model; see `train`."""

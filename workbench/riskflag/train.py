@@ -26,9 +26,10 @@ from workbench.scoring.model import Feature, Model, Threshold
 MILLI = 1000
 # Odds of 160,000 to one: no item that was known beforehand decides that much.
 LARGEST = 12_000
-MIN_CELL = 10
-# Rounding moves the average of a centred item by half a point.
-CENTRED = 2.0
+# Rows, not children: a panel has a row for each child and year, and brothers and sisters share a household,
+# so that a hundred rows of a rare level are seldom fewer than ten households.
+MIN_CELL = 100
+MIN_OUTCOMES = 10
 
 # What is asked for most, and what the integer model can hold instead.
 NEAREST = {
@@ -88,7 +89,7 @@ def train(
     refuse_unheld(estimator)
     definition.check_features(features, dictionary=part.dictionary)
     among = considered(definition, part)
-    refuse_too_few(among, min_cell=min_cell)
+    refuse_too_few(among)
     chosen = dict(edges or {})
     binned = [bin_item(among.part, item, min_cell=min_cell, edges=chosen.get(item)) for item in features]
     design = one_hot(binned)
@@ -121,23 +122,22 @@ def refuse_unheld(estimator: Any) -> None:
     )
 
 
-def refuse_too_few(among: Considered, *, min_cell: int) -> None:
+def refuse_too_few(among: Considered) -> None:
     positives = int(among.labels.sum())
-    if min(positives, len(among.labels) - positives) < min_cell:
+    if min(positives, len(among.labels) - positives) < MIN_OUTCOMES:
         raise Refused(
-            ja=f"該当ありまたは該当なしの行が{min_cell}行に満たず、少なすぎて学習できません。年度や地域をまとめたデータを使ってください。",
-            en=f"There are too few rows with or without the target (fewer than {min_cell}) to learn from; use data pooled over more years or areas.",
+            ja=f"該当ありまたは該当なしの行が{MIN_OUTCOMES}行に満たず、少なすぎて学習できません。年度や地域をまとめたデータを使ってください。",
+            en=f"There are too few rows with or without the target (fewer than {MIN_OUTCOMES}) to learn from; use data pooled over more years or areas.",
         )
 
 
 def one_hot(binned: Sequence[Binned]) -> sparse.csr_matrix:
-    """A column for each coefficient; a row without one in an item has zeros there."""
+    """A column for each coefficient of each item."""
     blocks = []
     for each in binned:
         column = np.array(each.group, dtype=np.int64)[each.places % len(each.group)]
-        rows = np.flatnonzero(column >= 0)
-        ones = np.ones(len(rows))
-        blocks.append(sparse.csr_matrix((ones, (rows, column[rows])), shape=(len(column), each.width)))
+        rows = np.arange(len(column))
+        blocks.append(sparse.csr_matrix((np.ones(len(rows)), (rows, column)), shape=(len(rows), each.width)))
     return sparse.csr_matrix(sparse.hstack(blocks))
 
 
@@ -207,21 +207,11 @@ def compile_linear(
 def centred(binned: Binned, coefficients: Sequence[int]) -> tuple[Feature, int]:
     """The item's points around their mean over the training rows, and the mean."""
     counts = counts_of(binned.shape, binned.places)
-    own = np.array([coefficients[group] if group >= 0 else 0 for group in binned.group], dtype=np.int64)
-    has = np.array([group >= 0 for group in binned.group])
-    shift = round(float((own * counts)[has].sum() / max(int(counts[has].sum()), 1)))
-    # Places without a coefficient stand at the average child: nothing is known of them.
-    points = np.where(has, own - shift, 0)
-    unseen = None if binned.shape.unseen is None else int(points[-2])
-    return (
-        replace(
-            binned.shape,
-            points=tuple(int(value) for value in points[:-2]),
-            missing=int(points[-1]),
-            unseen=unseen,
-        ),
-        shift,
-    )
+    own = np.array([coefficients[group] for group in binned.group], dtype=np.int64)
+    shift = round(float((own * counts).sum() / counts.sum()))
+    points = [int(value) for value in own - shift]
+    unseen = None if binned.shape.unseen is None else points[-2]
+    return replace(binned.shape, points=tuple(points[:-2]), missing=points[-1], unseen=unseen), shift
 
 
 def whole(logit: float) -> int:
@@ -265,18 +255,10 @@ def smallest_cell(model: Model, part: Part, *, definition: Definition) -> int:
     """
     The fewest training rows behind any points of the model: what a disclosure check compares.
 
-    Levels with the same points are one cell, because the model cannot tell them apart. Points 0 say
-    nothing of the rows that have them, as long as 0 is the item's average; elsewhere they count too.
+    Levels with the same points are one cell, because the model cannot tell them apart.
     """
     cells = cell_counts(model, part, definition=definition)
-    smallest = len(part)
-    for counts in cells.values():
-        rows = sum(counts.values())
-        average = sum(points * count for points, count in counts.items()) / max(rows, 1)
-        silent = 0 if abs(average) <= CENTRED else None
-        told = [count for points, count in counts.items() if count and points != silent]
-        smallest = min([smallest, *told])
-    return smallest
+    return min(count for counts in cells.values() for count in counts.values() if count)
 
 
 def cell_counts(model: Model, part: Part, *, definition: Definition) -> dict[str, dict[int, int]]:
