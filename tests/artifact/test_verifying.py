@@ -273,11 +273,13 @@ def test_revoking_one_bundle_leaves_another(bundle, make, now):
     assert bundle.verify(revocations=listed).manifest == bundle.manifest
 
 
-def test_an_older_revocation_list_played_again_is_refused(bundle, now, tmp_path):
+@pytest.mark.parametrize("newer", [{"renew": 1}, {"digests": ["a" * 64]}], ids=["renewed", "longer"])
+def test_an_older_revocation_list_played_again_is_refused(bundle, now, tmp_path, newer):
     def take(envelope):
         return verify_revocations(envelope, trusted=bundle.trusted, now=now, seen=tmp_path / "seen.json")
 
-    old, new = revocations(bundle, now), revocations(bundle, now, bundle.manifest.digest)
+    old = revocations(bundle, now)
+    new = revocations(bundle, now, *newer.get("digests", []), renew=newer.get("renew", 0))
     take(old)
     take(new)
     take(new)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -54,11 +55,8 @@ def has_signed(public: str, payload: Envelope, signatures: list[Signature]) -> b
     """Whether one of the signatures is this key's, over exactly these bytes."""
     key = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)))
     for signature in signatures:
-        if signature.keyid == key.keyid:
-            try:
-                key.verify_signature(signature, payload.pae())
-            except UnverifiedSignatureError:
-                continue
+        with suppress(UnverifiedSignatureError):
+            key.verify_signature(signature, payload.pae())
             return True
     return False
 

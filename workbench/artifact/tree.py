@@ -37,8 +37,6 @@ def files_in(folder: Path) -> dict[str, os.stat_result]:
     """Every file under `folder` by its relative path; Untrusted for anything that is not a plain file."""
     found: dict[str, os.stat_result] = {}
     for path, status in walk(folder, prefix=""):
-        if not is_plain_path(path):
-            raise bad_file(path, ja="名前が許されていません", en="has a name that is not allowed")
         if not stat.S_ISREG(status.st_mode):
             raise bad_file(path, ja="通常のファイルではありません", en="is not a regular file")
         if status.st_nlink != 1:

@@ -141,7 +141,6 @@ class Log:
             head = self._advanced(head, line)
         if torn:
             file.truncate(head.size)
-            os.fsync(file.fileno())
         if beyond:
             self._save(head)
         return head

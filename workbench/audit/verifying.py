@@ -69,7 +69,7 @@ def verify_lines(lines: Sequence[bytes], *, head: Head, key: bytes) -> list[Reco
     records = [unseal(line, key=key) for line in lines]
     previous, verified = GENESIS, []
     for number, (line, record) in enumerate(zip(lines, records, strict=True), start=1):
-        if record is None or (record.get("seq"), record.get("previous")) != (number, previous):
+        if record is None or record.get("previous") != previous:
             raise tampered(tampering_at(number, records, vouched=head.records), number)
         previous = digest(line)
         verified.append(record)
