@@ -149,12 +149,13 @@ def test_decimal_numbers(send):
     ]
 
 
-@pytest.mark.parametrize(
-    "yes", ["有", "あり", "1", "１", "○", "◯", "はい", "yes", "TRUE", "✓", "該当", " 有 "]
-)
-@pytest.mark.parametrize("no", ["無", "なし", "0", "０", "×", "いいえ", "no", "false", "非該当"])
-def test_flags_in_every_notation(send, yes, no):
-    assert column(send, Kind.FLAG, yes, no, "") == ["yes", "no", None]
+YES = ["有", "あり", "1", "１", "○", "◯", "はい", "yes", "TRUE", "✓", "該当", " 有 ", "1.0"]
+NO = ["無", "なし", "0", "０", "×", "いいえ", "no", "false", "非該当", "0.0"]
+
+
+def test_flags_in_every_notation(send):
+    assert column(send, Kind.FLAG, *YES) == ["yes"] * len(YES)
+    assert column(send, Kind.FLAG, *NO, "", "不明") == [*["no"] * len(NO), None, None]
 
 
 def test_category_codes_are_taken_in_any_width_and_stay_text(send):
