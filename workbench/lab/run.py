@@ -76,6 +76,7 @@ def read_notebook(content: bytes) -> NotebookNode:
     try:
         notebook = nbformat.reads(content.decode(), as_version=4)
         nbformat.validate(notebook)
+        nbformat.writes(notebook).encode()  # JSON can spell half of a character; a file cannot hold it
     except Exception:
         raise Unusable(
             ja="ノートブックとして読めません。Jupyter で保存し直してください。",

@@ -78,7 +78,8 @@ def start(session: Session, *, port: int, announce: Callable[[str], Any]) -> Non
             argv=[], config=settings(session, folder=folder, port=port, token=token)
         )
         server.kernel_spec_manager.room = session
-        announce(f"http://{LOOPBACK}:{server.port}/lab?token={token}")
+        # The loop has the binding of the port before this: whoever is told the address can use it.
+        server.io_loop.add_callback(announce, f"http://{LOOPBACK}:{server.port}/lab?token={token}")
         server.start()
     finally:
         run_folder.remove(folder)

@@ -5,6 +5,7 @@ What arrives is text by path. Only the paths a candidate has are written, in a f
 of it is run or parsed here. The author is the session's analyst, whatever the request says.
 """
 
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from workbench.riskflag.export import PATHS
 if TYPE_CHECKING:
     from workbench.lab.session import Session
 
+DIGEST = re.compile(r"[0-9a-f]{64}")
 LARGEST = 4 << 20  # characters of all files together
 
 
@@ -49,6 +51,7 @@ def submit(session: "Session", request: dict[str, Any]) -> dict[str, Any]:
     """Hand a candidate in. Refused or unusable in one sentence; nothing is left of what was not taken."""
     files = expect_files(request.get("files"))
     name, version, why = (expect_text(request, field) for field in ("name", "version", "why"))
+    notebook = expect_digest(request.get("notebook"))
     folder = session.home.staging / f".candidate-{secrets.token_hex(8)}.aside"
     try:
         write(folder / "bundle", files)
@@ -70,7 +73,7 @@ def submit(session: "Session", request: dict[str, Any]) -> dict[str, Any]:
         request=taken.id,
         name=name,
         version=version,
-        notebook=str(request.get("notebook"))[:64],
+        notebook=notebook,
     )
     return told(taken)
 
@@ -81,7 +84,9 @@ def workflow(session: "Session") -> Workflow:
 
 def expect_files(files: Any) -> dict[str, str]:
     """Exactly the files of a candidate, as text and of a size a person could read."""
-    if not isinstance(files, Mapping) or not all(isinstance(text, str) for text in files.values()):
+    if not isinstance(files, Mapping) or not all(
+        isinstance(text, str) and is_encodable(text) for text in files.values()
+    ):
         raise Unusable(
             ja="申請の中身がありません。desk.submit で提出してください。",
             en="The submission has no files; submit with desk.submit.",
@@ -101,10 +106,29 @@ def expect_files(files: Any) -> dict[str, str]:
 
 def expect_text(request: Mapping[str, Any], field: str) -> str:
     value = request.get(field)
-    if not isinstance(value, str) or len(value) > 1_000:
+    if not isinstance(value, str) or len(value) > 1_000 or not is_encodable(value):
         raise Unusable(
             ja=f"申請の {field} がありません。desk.submit で提出してください。",
             en=f"The submission has no {field}; submit with desk.submit.",
+        )
+    return value
+
+
+def is_encodable(text: str) -> bool:
+    """JSON can spell half of a character; no file and no log can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def expect_digest(value: Any) -> str:
+    """The digest of the notebook that the candidate comes from."""
+    if not isinstance(value, str) or not DIGEST.fullmatch(value):
+        raise Unusable(
+            ja="申請にノートブックの識別子（notebook）がありません。desk.submit で提出してください。",
+            en="The submission has no notebook digest; submit with desk.submit.",
         )
     return value
 
