@@ -73,5 +73,6 @@ def month_names(fy: int | np.ndarray) -> np.ndarray:
 
 MONTH_NAME = np.array([f"{y:04d}-{m:02d}" for y in range(1900, 2061) for m in range(1, 13)], dtype=object)
 INDEX_DAYS = fy_start(YEARS)
-START = int(fy_start(BURN_IN))
+# Families and children who were gone before the records began are not known to any holder.
+START = int(fy_start(RECORDS))
 END = int(fy_start(LAST + 1))  # The first day after the records.

@@ -55,10 +55,9 @@ def bar(score: Array, *, share: float, weights: Array | None = None) -> float:
         return middle(score, above=int(np.floor(share * len(score) + 0.5)))
     order = np.argsort(-score, kind="stable")
     weight = np.asarray(weights, dtype=float).ravel()
-    above = np.cumsum(weight[order])
-    cut = int(np.searchsorted(above, share * above[-1]))
-    upper = score[order[cut - 1]] if cut else score[order[0]] + 1.0
-    return float((upper + score[order[min(cut, len(score) - 1)]]) / 2)
+    above = np.append(0, np.cumsum(weight[order]))
+    cut = int(np.argmin(np.abs(above - share * above[-1])))
+    return middle(score, above=cut)
 
 
 def middle(score: Array, *, above: int) -> float:
@@ -79,10 +78,12 @@ def happens(
     Groups without a share do not happen.
     """
     happened = np.zeros(score.shape, dtype=bool)
-    cells = {None: among} if group is None else {g: among & (group == g) for g in share}  # type: ignore[union-attr]
-    for key, cell in cells.items():
-        rate = share if key is None else share[key]  # type: ignore[index]
-        happened[cell] = score[cell] > bar(score[cell], share=float(rate))  # type: ignore[arg-type]
+    if isinstance(share, Mapping):
+        cells = [(among & (group == key), rate) for key, rate in share.items()]
+    else:
+        cells = [(among, share)]
+    for cell, rate in cells:
+        happened[cell] = score[cell] > bar(score[cell], share=float(rate))
     return happened
 
 

@@ -26,10 +26,11 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class City:
-    """Raw tables by name; `truth_*` never leave the tests."""
+    """Raw tables by name, and their keys; `parameters` is the digest of the rates. `truth_*` is for tests."""
 
     profile: str
     seed: int
+    parameters: str
     tables: dict[str, pd.DataFrame]
     keys: dict[str, str]
     truth_link: pd.DataFrame
@@ -64,6 +65,7 @@ def generate(
     return City(
         profile=profile,
         seed=seed,
+        parameters=draw.params.digest,
         tables={name: table.frame for name, table in tables.items()},
         keys={name: table.key for name, table in tables.items()},
         truth_link=links(truth, tables),

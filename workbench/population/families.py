@@ -201,7 +201,7 @@ def assemble(
     mother = mothers(draw, first=first, last=last, births=births)
     rng = draw.rng("families.people")
     gap = rng.normal(draw["families.father_older_years"], 4, len(first)) * 365.25
-    father = np.minimum(mother - gap, first - 18 * 365.25).astype(np.int64)
+    father = np.minimum(mother - gap, first - 18.3 * 365.25).astype(np.int64)
     families = Families(arrives, leaves, first, mother, father, len(first))
     family, column = np.nonzero(known)
     birth = births[family, column]
@@ -223,7 +223,7 @@ def paired(family: Array, birth: Array) -> Array:
 
 
 def mothers(draw: Draw, *, first: Array, last: Array, births: Array) -> Array:
-    """Mothers' birthdays: mean age at birth as given, some teenagers, nobody a mother before 16 or after 47."""
+    """Mothers' birthdays: mean age at birth as given, some teenagers, nobody a mother before 18 or after 46."""
     rng = draw.rng("families.mothers")
     year = 365.25
     known = births < NEVER
@@ -233,7 +233,7 @@ def mothers(draw: Draw, *, first: Array, last: Array, births: Array) -> Array:
     shape = (mean / age["sd"]) ** 2
     at_first = 20.2 + rng.gamma(shape, mean / shape, len(first))
     teenagers = rng.random(len(first)) < draw["families.teen_births"] * known.sum() / len(first) / 1.15
-    at_first = np.where(teenagers, rng.uniform(16.5, 19.9, len(first)), at_first)
+    at_first = np.where(teenagers, rng.uniform(18.3, 19.9, len(first)), at_first)
     latest = 46 - (last - first) / year
-    at_first = np.where(at_first > latest, np.maximum(latest - rng.uniform(0, 4, len(first)), 16.5), at_first)
+    at_first = np.where(at_first > latest, np.maximum(latest - rng.uniform(0, 4, len(first)), 18.3), at_first)
     return (first - at_first * year).astype(np.int64)

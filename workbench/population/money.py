@@ -119,7 +119,7 @@ def shared_out(draw: Draw, *, income: Array, structure: Structure, present: Arra
     earning = rng.gamma([2.0, 6.0, 5.0, 1.8, 0.7], 1.0, size=(len(income), 5))[:, None, :] * present
     share = earning / np.maximum(earning.sum(axis=2, keepdims=True), 1e-9)
     total = income * 10_000 * np.sqrt(np.maximum(structure.members, 1))
-    return np.round(total[:, :, None] * share).astype(np.int64)
+    return thousands(total[:, :, None] * share)
 
 
 def undeclared_years(draw: Draw, *, present: Array) -> Array:
@@ -198,15 +198,20 @@ def take_home(disposable: Array, *, exempt: Array) -> tuple[Array, Array, Array,
     gross = np.where(
         exempt, disposable / 0.86, disposable * 1.2 + np.maximum(disposable - 2_000_000, 0) * 0.1
     )
-    revenue = np.round(gross).astype(np.int64)
-    social = np.where(exempt, revenue - disposable, np.round(0.14 * revenue).astype(np.int64))
+    revenue = thousands(gross)
+    social = np.where(exempt, revenue - disposable, thousands(0.14 * revenue))
     taxes = revenue - disposable - social
     deduction = np.interp(
         revenue,
         [0, 1_625_000, 1_800_000, 3_600_000, 6_600_000, 8_500_000, 10_000_000],
         [550_000, 550_000, 620_000, 1_160_000, 1_760_000, 1_950_000, 1_950_000],
     )
-    return revenue, np.maximum(revenue - deduction, 0).astype(np.int64), social, taxes
+    return revenue, thousands(np.maximum(revenue - deduction, 0)), social, taxes
+
+
+def thousands(yen: Array) -> Array:
+    """Rounded to 1,000 yen."""
+    return (np.round(yen / 1000) * 1000).astype(np.int64)
 
 
 __all__ = ["YEARS", "Money", "happens", "money", "take_home"]

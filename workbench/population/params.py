@@ -1,5 +1,6 @@
 """Every rate of the city, each with the source it comes from and how far it can be trusted."""
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -7,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from workbench.artifact.canonical import sha256
 from workbench.errors import Unusable
 
 MARKS = ("verified", "derived", "recalled", "assumed")
@@ -24,6 +26,11 @@ class Params:
                 en=f"There is no parameter {', '.join(unknown)}; use the names of params.yaml.",
             )
         self._values = {name: row["value"] for name, row in shipped().items()} | own
+
+    @property
+    def digest(self) -> str:
+        """The digest of all rates together."""
+        return sha256(json.dumps(self._values, sort_keys=True, ensure_ascii=False).encode())
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]

@@ -18,6 +18,7 @@ from workbench.population.structure import CORESIDENT, GRANDPARENTS, ONE_ADULT, 
 
 ROLES = ("mother", "father", "step", "grandfather", "grandmother", "child")
 MOTHER, FATHER, STEP, GRANDFATHER, GRANDMOTHER, CHILD = range(6)
+MAJORITY = 6640  # A little more than eighteen years, in days.
 COHORTS = ((1963, "senior"), (1996, "parent"), (2011, "child"), (9999, "small"))
 
 
@@ -108,14 +109,17 @@ def adult_spans(draw: Draw, families: Families, structure: Structure) -> list[tu
     keeps = structure.mother_keeps
     nobody = np.zeros(families.size, dtype=np.int64)
     until_parted = np.minimum(leaves, np.maximum(parted, nobody))
-    mother = (arrives, np.where(raised, nobody, np.where(keeps, leaves, until_parted)))
-    father = (arrives, np.where(raised, nobody, np.where(keeps, until_parted, leaves)))
+    # Parents who grew up here are no children of the register: the couple enters it when both are of age.
+    of_age = np.maximum(families.mother_birth, families.father_birth) + MAJORITY
+    couple_from = np.maximum(arrives, of_age)
+    mother = (couple_from, np.where(raised, nobody, np.where(keeps, leaves, until_parted)))
+    father = (couple_from, np.where(raised, nobody, np.where(keeps, until_parted, leaves)))
     step = (np.maximum(joined, arrives), np.where(joined < leaves, leaves, nobody))
     with_family = structure.kind > CORESIDENT
     # Grandparents who take a parent in have lived here before; they stay when the family goes.
     waiting = (structure.kind == CORESIDENT) & (parted < leaves) & (joined > arrives)
     long_ago = arrives - draw.rng("people.grandparents").integers(1000, 8000, families.size)
-    since = np.where(waiting & (parted > arrives), long_ago, arrives)
+    since = np.where(waiting & (parted > arrives), long_ago, couple_from)
     until = np.where(with_family, leaves, np.where(waiting, NEVER, nobody))
     grandfather = (since, np.where(structure.grandfather, until, nobody))
     grandmother = (since, np.where(structure.grandmother, until, nobody))
@@ -132,7 +136,7 @@ def adult_births(draw: Draw, families: Families, role: int) -> Array:
         GRANDFATHER: families.father_birth - older,
         GRANDMOTHER: families.father_birth - older + rng.integers(-300, 1400, families.size),
     }
-    return np.minimum(by_role[role], families.first_birth - 16 * 366)
+    return np.minimum(by_role[role], families.first_birth - MAJORITY - 30)
 
 
 def is_male(role: int, structure: Structure) -> Array:

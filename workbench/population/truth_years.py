@@ -203,9 +203,10 @@ def own_items(truth: Truth) -> dict[str, object]:
     asked = truth.any_in_fy("consult", "accepted_on", advice) | truth.any_in_fy(
         "consult_contact", "contact_on", about
     )
+    reports = truth.before(truth.by_fy("child_allowance", "report_missing"))
     missing = doses_missing(world.kids, world.health, arrives=world.kids.starts, days=INDEX_DAYS)
     return {
-        "ca_report_missing": yes(truth.before(truth.by_fy("child_allowance", "report_missing")) == "1"),
+        "ca_report_missing": yes(reports == "1", missing=np.equal(reports, None)),
         "checks_missed": truth.at(world.health.missed_by(INDEX_DAYS)),
         "vac_missing": truth.at(missing),
         "disability": yes(truth.at(world.health.disabled(INDEX_DAYS))),
