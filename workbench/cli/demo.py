@@ -39,7 +39,7 @@ def demo(*, profile: str, seed: int, path: Path, data: Path, notebooks: Path, as
         tell=lambda step, record, stood: click.echo(page.told(step, record, stood=stood), err=as_json),
     )
     done = journal.steps()
-    written = page.write(journal.home.path, steps=STEPS, done=done, title=TITLE)
+    written = page.write(journey, steps=STEPS, done=done, title=TITLE)
     seconds = sum(record["seconds"] for record in done.values())
     show(
         {"page": str(written), "seconds": round(seconds, 1), "steps": done},

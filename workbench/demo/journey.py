@@ -9,6 +9,7 @@ from typing import Any
 from workbench.errors import NotFound, Refused, WorkbenchError, language
 from workbench.governance.charter import Project
 from workbench.home import Home
+from workbench.release.admission import shelf
 from workbench.release.workflow import Workflow
 from workbench.state import State
 
@@ -43,6 +44,12 @@ class Journey:
     @cached_property
     def project(self) -> Project:
         return Project.load(self.data / "project.yaml")
+
+    def bundle(self, request: str) -> Path:
+        """Where the bundle of a request lies now: on its shelf once admitted, else in staging."""
+        found = self.workflow.find(request)
+        shelved = shelf(self.home, found.kind) / str(found.manifest)
+        return shelved if shelved.is_dir() else found.bundle(self.home)
 
     @cached_property
     def workflow(self) -> Workflow:

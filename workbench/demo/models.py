@@ -31,14 +31,13 @@ def model(journey: Journey) -> Figures:
         cast.vote(journey.workflow, request.id, person=cast.SECOND_OFFICER)
         journey.workflow.admit(request.id)
     found = journey.workflow.find(request.id)
-    bundle = found.bundle(journey.home)
-    evaluation = json.loads((bundle / EVALUATION).read_bytes())
+    evaluation = json.loads((journey.bundle(found.id) / EVALUATION).read_bytes())
     return {
+        "request": found.id,
         "name": found.name,
         "version": found.version,
         "digest": found.manifest,
         "verdict": report["verdict"],
-        "page": str(bundle / "report/report.html"),
         "evaluation": {key: evaluation.get(key) for key in ("rows", "positives", "auc", "chosen", "too_few")},
         "refused": tried,
     }

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.demo.journal import Figures, Step
+from workbench.demo.journey import Journey
 from workbench.errors import language
 from workbench.home import write_atomically
 
 FILE = "demo.html"
+REPORT = "report/report.html"
 TOO_FEW = {"ja": "少なすぎて示せません", "en": "too few to show"}
 
 Lines = list[dict[str, str]]
@@ -200,8 +202,10 @@ def told(step: Step, record: Figures, *, stood: bool) -> str:
     return "\n".join([f"✔ {title}  [{seconds}]", *said])
 
 
-def write(path: Path, *, steps: tuple[Step, ...], done: Mapping[str, Figures], title: dict[str, str]) -> Path:
-    """The page in both languages, self-contained."""
+def write(
+    journey: Journey, *, steps: tuple[Step, ...], done: Mapping[str, Figures], title: dict[str, str]
+) -> Path:
+    """The page in both languages, self-contained; the reports it leads to are beside it in the home."""
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     environment = Environment(
@@ -214,10 +218,18 @@ def write(path: Path, *, steps: tuple[Step, ...], done: Mapping[str, Figures], t
             "en": step.en,
             "seconds": done[step.id]["seconds"],
             "lines": lines(step, done[step.id]["figures"]),
-            "page": done[step.id]["figures"].get("page"),
+            "page": report_of(journey, done[step.id]["figures"].get("request")),
         }
         for step in steps
     ]
     html = environment.get_template("demo.html.j2").render(rows=rows, title=title)
-    write_atomically(path / FILE, html.encode(), mode=0o644)
-    return path / FILE
+    path = journey.home.path / FILE
+    write_atomically(path, html.encode(), mode=0o644)
+    return path
+
+
+def report_of(journey: Journey, request: str | None) -> str | None:
+    """The address of a request's report, from this page."""
+    if request is None:
+        return None
+    return str((journey.bundle(request) / REPORT).relative_to(journey.home.path))

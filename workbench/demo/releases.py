@@ -90,8 +90,7 @@ def reported(journey: Journey, request: Request) -> dict[str, Any]:
     """The request's report: the one that stands, else made now."""
     if request.report is None:
         journey.workflow.report(request.id)
-    request = journey.workflow.find(request.id)
-    return dict(json.loads((request.bundle(journey.home) / "report/report.json").read_bytes()))
+    return dict(json.loads((journey.bundle(request.id) / "report/report.json").read_bytes()))
 
 
 def budget(journey: Journey) -> None:
@@ -116,7 +115,6 @@ def release(journey: Journey, wanted: Wanted) -> Figures:
         "verdict": report["verdict"],
         "sentence": report["sentence"],
         "headline": {number["check"]: number["value"] for number in report["headline"]},
-        "page": str(found.bundle(journey.home) / "report/report.html"),
     }
     if "suppression" in report:
         figures["suppression"] = report["suppression"]

@@ -78,9 +78,8 @@ def refusals(journey: Journey, export: Path, work: Path) -> list[dict[str, Any]]
     """Each way a bundle or a table can be wrong, with the exit code and the sentence it was refused with."""
     records = journey.work / RECORDS
     frame = pd.read_parquet(records)
-    item = json.loads((export / "contract/input.schema.json").read_bytes())
-    name = sorted(item["items"])[0]
-    frame.drop(columns=name).to_parquet(work / "missing.parquet")
+    asked = json.loads((export / "contract/input.schema.json").read_bytes())["items"]
+    frame.drop(columns=asked[0]["name"]).to_parquet(work / "missing.parquet")
     frame.assign(grade=999).to_parquet(work / "range.parquet")
     tried = (
         Attempt("a changed byte", changed(export, work), records, 11),
