@@ -69,12 +69,13 @@ def rows(count, seed):
     )
 
 
-def rows_files():
-    def parquet(frame):
-        file = pa.BufferOutputStream()
-        pyarrow.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), file)
-        return file.getvalue().to_pybytes()
+def parquet(frame):
+    file = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), file)
+    return file.getvalue().to_pybytes()
 
+
+def rows_files():
     return {
         "data/train.parquet": parquet(rows(3000, 1)),
         "data/test.parquet": parquet(rows(2000, 2)),
@@ -83,6 +84,15 @@ def rows_files():
         "report/report.json": b'{"verdict": "pass"}',
         "report/report.html": "<h1>匿名性確認報告書</h1><script>alert(1)</script>".encode(),
     }
+
+
+@pytest.fixture
+def synthetic_files():
+    """A release that was not generalised: no recoding, numbers as they are."""
+    made = rows(3000, 3)
+    made["days"] = made["days"].map({"0–4": 0, "5–9": 1, "10+": 2})
+    files = {path: content for path, content in rows_files().items() if path != "recipe.public.json"}
+    return {**files, "data/train.parquet": parquet(made), "data/test.parquet": parquet(made)}
 
 
 class Room:

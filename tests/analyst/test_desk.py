@@ -66,6 +66,16 @@ def test_a_dataset_opens_as_parts_frames_dictionary_and_report(desk):
         assert "<" in thing._repr_html_()
 
 
+def test_a_synthetic_dataset_has_no_recoding_and_its_numbers_stay_numbers(desk, room, synthetic_files):
+    room.mount("synthetic", "1", synthetic_files, protection="synthetic")
+    children = desk.dataset("synthetic@1")
+
+    flag = wb.RiskFlag("x", target="absent", capacity=0.1)
+    fitted = flag.fit(children.train, LogisticRegression(), features=["days", "aid"])
+    assert children.train.recode["items"] == {}
+    assert fitted.model.features[0].edges == (1.0, 2.0)
+
+
 def test_the_report_is_shown_in_a_frame_that_runs_no_script(desk):
     html = desk.dataset("child-year").report._repr_html_()
 

@@ -7,7 +7,6 @@ part holds generalised values and no name, number or household.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from workbench.artifact.manifest import Manifest
+from workbench.errors import NotFound
 from workbench.riskflag.dictionary import Dictionary
 from workbench.scoring import plain_json, recode
 
@@ -97,11 +97,14 @@ def read_part(content_of: Callable[[str], bytes], *, name: str, source: Source) 
         name=name,
         frame=pyarrow.parquet.read_table(data).to_pandas(ignore_metadata=True),
         dictionary=Dictionary.of(plain_json.read(content_of(DICTIONARY), name=DICTIONARY)),
-        recode=recode.read(content_of(RECIPE)),
+        recode=recoding_of(content_of, source=source),
         source=source,
     )
 
 
-def from_folder(folder: Path, *, name: str, source: Source) -> Part:
-    """The part of a bundle in a folder that nobody else can change; it is not verified here."""
-    return read_part(lambda path: (folder / path).read_bytes(), name=name, source=source)
+def recoding_of(content_of: Callable[[str], bytes], *, source: Source) -> dict[str, Any]:
+    """The release's recoding; an empty one for a dataset that was not generalised, such as a synthetic one."""
+    try:
+        return recode.read(content_of(RECIPE))
+    except NotFound:
+        return {"schema": recode.SCHEMA, "release": f"{source.name}@{source.version}", "items": {}}
