@@ -5,22 +5,25 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workbench.artifact.keys import KeyRing
-from workbench.artifact.signing import sign
-from workbench.artifact.trust import ADMITTERS, Trusted
+from workbench.artifact.revocations import Revocations
+from workbench.artifact.trust import Trusted
 from workbench.demo.city import OUTCOMES, RECORDS
 from workbench.demo.journal import Figures
-from workbench.demo.journey import Journey
+from workbench.demo.journey import Journey, refused
 from workbench.errors import Refused
 from workbench.release import revocations
 from workbench.release.registry import registry
+from workbench.scoring.batch import score_batch
 
 MODEL = "school-attendance"
 TARGET = "absent_30d_next_year"
@@ -74,47 +77,60 @@ def outcome(journey: Journey, listed: Path) -> dict[str, Any]:
     }
 
 
-def refusals(journey: Journey, export: Path, work: Path) -> list[dict[str, Any]]:
-    """Each way a bundle or a table can be wrong, with the exit code and the sentence it was refused with."""
-    records = journey.work / RECORDS
-    frame = pd.read_parquet(records)
-    asked = json.loads((export / "contract/input.schema.json").read_bytes())["items"]
-    frame.drop(columns=asked[0]["name"]).to_parquet(work / "missing.parquet")
-    frame.assign(grade=999).to_parquet(work / "range.parquet")
-    tried = (
-        Attempt("a changed byte", changed(export, work), records, 11),
-        Attempt("unsigned", unsigned(export, work), records, 11),
-        Attempt("revoked", export, records, 11, tuple(revoked(journey, work))),
-        Attempt("expired", export, records, 11, ("--as-of", "2199-04-01")),
-        Attempt("another purpose", export, records, 10, ("--purpose", "another-purpose")),
-        Attempt("a missing item", export, work / "missing.parquet", 12),
-        Attempt("a value out of range", export, work / "range.parquet", 12),
-    )
-    return [attempt(journey, one, out=work / f"out-{number}") for number, one in enumerate(tried)]
-
-
 @dataclass(frozen=True)
 class Attempt:
-    """Something `workbench score` must refuse, and the exit code it must refuse it with."""
+    """Something scoring must refuse, and the exit code it must refuse it with."""
 
     what: str
     bundle: Path
     table: Path
     code: int
-    options: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def refusals(journey: Journey, export: Path, work: Path) -> list[dict[str, Any]]:
+    """Each way a bundle or a table can be wrong, with the exit code and the sentence it was refused with."""
+    records = journey.work / RECORDS
+    missing, beyond = spoilt(records, export, work)
+    tried = (
+        Attempt("a changed byte", changed(export, work), records, 11),
+        Attempt("unsigned", unsigned(export, work), records, 11),
+        Attempt("revoked", export, records, 11, {"revocations": revoked(journey)}),
+        Attempt("expired", export, records, 11, {"as_of": date(2199, 4, 1)}),
+        Attempt("another purpose", export, records, 10, {"purpose": "another-purpose"}),
+        Attempt("a missing item", export, missing, 12),
+        Attempt("a value out of range", export, beyond, 12),
+    )
+    return [attempt(journey, one, out=work / f"out-{number}") for number, one in enumerate(tried)]
 
 
 def attempt(journey: Journey, one: Attempt, *, out: Path) -> dict[str, Any]:
     """The sentence it was refused with. What is not refused, or refused otherwise, stops the demonstration."""
-    purpose = [] if "--purpose" in one.options else ["--purpose", journey.project.purpose]
-    done = command(journey, "score", one.bundle, one.table, "-o", out, *purpose, *one.options)
-    if done.returncode != one.code or out.exists():
+    now = datetime.now(UTC)
+    ordinary = {
+        "trusted": Trusted.of(KeyRing.of(journey.home)),
+        "revocations": revocations.current(journey.home, now=now),
+        "purpose": journey.project.purpose,
+        "as_of": now.date(),
+    }
+    tried = refused(one.what, partial(score_batch, one.bundle, one.table, out, **{**ordinary, **one.options}))
+    if tried["exit_code"] != one.code or out.exists():
         raise Refused(
-            ja=f"断られるはずの判定（{one.what}）が終了コード {done.returncode} で終わりました。実演を止めます。",
-            en=f"Scoring that must be refused ({one.what}) ended with exit code {done.returncode}; the demonstration stops.",
+            ja=f"断られるはずの判定（{one.what}）が別の形で終わりました。実演を止めます。",
+            en=f"Scoring that must be refused ({one.what}) ended otherwise; the demonstration stops.",
         )
-    sentence = done.stderr.strip()
-    return {"tried": one.what, "exit_code": one.code, "ja": sentence, "en": sentence}
+    return tried
+
+
+def spoilt(records: Path, export: Path, work: Path) -> tuple[Path, Path]:
+    """The records without an item of the contract, and with a value that it does not know."""
+    frame = pd.read_parquet(records)
+    asked = json.loads((export / "contract/input.schema.json").read_bytes())["items"]
+    item = asked[0]["name"]
+    missing, beyond = work / "missing.parquet", work / "beyond.parquet"
+    frame.drop(columns=item).to_parquet(missing)
+    frame.assign(**{item: 999}).to_parquet(beyond)
+    return missing, beyond
 
 
 def changed(export: Path, work: Path) -> Path:
@@ -134,15 +150,11 @@ def unsigned(export: Path, work: Path) -> Path:
     return copy
 
 
-def revoked(journey: Journey, work: Path) -> list[str]:
-    """Options for a scoring stage elsewhere, whose list of revocations names this model."""
-    ring = KeyRing.of(journey.home)
+def revoked(journey: Journey) -> Revocations:
+    """The home's list of revocations, as it would be if it named this model."""
     now = datetime.now(UTC)
     digest = registry(journey.home, journey.state).find(MODEL).manifest
-    listed = revocations.current(journey.home, now=now).revoking(digest, reason="demonstration", now=now)
-    (work / "trusted.json").write_bytes(Trusted.of(ring).to_json())
-    (work / "revoked.json").write_bytes(sign(listed.statement(), [ring.signer(ADMITTERS[0])]))
-    return ["--trust", str(work / "trusted.json"), "--revocations", str(work / "revoked.json")]
+    return revocations.current(journey.home, now=now).revoking(digest, reason="demonstration", now=now)
 
 
 def log(journey: Journey) -> Figures:
