@@ -165,7 +165,9 @@ def test_restart_gives_a_new_kernel_on_the_same_sockets(session):
     async def story():
         async with kernel(session) as (manager, client):
             await run_code(client, "kept = 1")
-            await manager.restart_kernel(now=True)
+            await manager.provisioner.kill()
+            await manager.provisioner.wait()
+            await manager.restart_kernel(now=True)  # as Jupyter does with one that died
             await client.wait_for_ready(timeout=60)
             after_kill = await run_code(client, "print('kept' in globals())")
             await manager.restart_kernel()

@@ -142,7 +142,6 @@ def test_only_the_sandboxed_kernel_is_offered_and_starts(lab):
         "/nbconvert/html/notes.ipynb",
         "/nbconvert/html/notes.ipynb?download=true",
         "/api/nbconvert",
-        "/api/contents/notes.ipynb?download=1",
         "/lsp/status",
     ],
 )

@@ -42,9 +42,6 @@ class SandboxProvisioner(LocalProvisioner):
         if self.folder is None:
             self.folder = self.room.kernel_folder(str(self.kernel_id))
         sockets = self.folder / "k"
-        # A restart finds the sockets of the kernel before; the new one must be able to bind its own.
-        for stale in sockets.iterdir():
-            stale.unlink()
         self.parent.transport = "ipc"
         self.parent.ip = str(sockets / SOCKET_PREFIX)
         self.parent.connection_file = str(self.folder / "connection.json")
