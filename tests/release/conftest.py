@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from workbench.home import Home
 from workbench.policy import load
 from workbench.privacy.anonymity import hierarchies
 from workbench.privacy.anonymity.hierarchies import Hierarchy
-from workbench.release import examination, report, votes
+from workbench.release import checks, examination, report, votes
 from workbench.release.findings import Check, Finding, Text, Verdict
 from workbench.release.prepare import prepare
 from workbench.release.requests import Request
@@ -128,7 +128,9 @@ class Office:
         self.workflow.admit(request)
         return request
 
-    def examine(self, request: Request, *, home: Home, state: State, policy: Any) -> dict[str, Any]:
+    def examine(
+        self, request: Request, *, home: Home, state: State, policy: Any, now: datetime
+    ) -> dict[str, Any]:
         """A report with one finding, of the verdict this office was told."""
         finding = Finding(self.verdict, SAID, remedy=SAID)
         title = Text(ja="確認", en="Check")
@@ -344,7 +346,7 @@ class Town:
     def check(self, folder: Path, *, protection: str = "anonymised") -> dict[str, Any]:
         """The findings about what lies in `folder`, without handing it in."""
         staged = Rows(bundle=folder / "bundle", evidence=folder / "evidence", room=self.room)
-        found = examination.measured(protection, staged)
+        found = checks.run(protection, staged)
         return {
             "findings": [
                 finding.to_json(check=name, title=check.title) for name, (check, finding) in found.items()
@@ -378,9 +380,38 @@ def settled(tmp_path_factory: pytest.TempPathFactory, furnished: Path) -> Path:
 
 @pytest.fixture
 def town(tmp_path: Path, settled: Path) -> Iterator[Town]:
-    for office in opened(tmp_path, settled):
+    yield from town_in(tmp_path, settled)
+
+
+@pytest.fixture
+def admitted(tmp_path: Path, shelved: Path) -> Iterator[Town]:
+    """The town with its anonymised release in the catalogue."""
+    yield from town_in(tmp_path, shelved)
+
+
+@pytest.fixture(scope="session")
+def in_town() -> Callable[[Path, Path], Iterator[Town]]:
+    """For fixtures that make a town of their own."""
+    return town_in
+
+
+def town_in(folder: Path, home: Path) -> Iterator[Town]:
+    for office in opened(folder, home):
         office.workflow = Workflow(office.home, office.state, load(), clock=office.clock)
         yield Town(office)
+
+
+@pytest.fixture(scope="session")
+def shelved(tmp_path_factory: pytest.TempPathFactory, settled: Path, prepared: Path) -> Path:
+    """A settled home whose release was admitted; tests work on copies."""
+    folder = tmp_path_factory.mktemp("shelved")
+    for town in town_in(folder, settled):
+        request = town.submit(prepared)
+        town.office.workflow.report(request)
+        for person in ("tanaka", "ito"):
+            town.office.vote(request, person=person)
+        town.office.workflow.admit(request)
+    return folder / "home"
 
 
 @pytest.fixture(scope="session")

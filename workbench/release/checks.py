@@ -7,7 +7,9 @@ come first: when one fails, the rest would measure something that is not there.
 
 from typing import Any
 
+from workbench.errors import WorkbenchError
 from workbench.release import checks_columns as columns
+from workbench.release import checks_model as model
 from workbench.release import checks_rows as rows
 from workbench.release import checks_synthetic as synthetic
 from workbench.release import checks_tables as tables
@@ -103,7 +105,7 @@ SYNTHETIC: dict[str, Check] = {
     "complete": Check(Text("ファイルの構成", "Files"), synthetic.complete, gate=True),
     "labelled": Check(Text("「合成データ」の表示", "Labelled as synthetic"), synthetic.labelled),
     "registered": Check(
-        Text("台帳にない項目", "Registered and justified items"), synthetic.registered, gate=True
+        Text("項目の登録と理由", "Registered and justified items"), synthetic.registered, gate=True
     ),
     "within": Check(Text("台帳の範囲", "Within the register"), synthetic.within),
     "rare_categories": Check(Text("まれな区分", "Rare categories"), synthetic.rare),
@@ -141,7 +143,7 @@ SYNTHETIC: dict[str, Check] = {
 TABLES: dict[str, Check] = {
     "complete": Check(Text("ファイルの構成", "Files"), tables.complete, gate=True),
     "registered": Check(
-        Text("台帳にない項目", "Registered and justified items"), tables.registered, gate=True
+        Text("項目の登録と理由", "Registered and justified items"), tables.registered, gate=True
     ),
     "public_cells": Check(Text("公開の区分", "Public cells"), tables.public_cells, gate=True),
     "epsilon": Check(
@@ -155,12 +157,58 @@ TABLES: dict[str, Check] = {
     "noise": Check(Text("ノイズ", "Noise"), tables.noise),
 }
 
+MODEL: dict[str, Check] = {
+    "plain_data": Check(Text("単純データであること", "Plain data"), model.plain_data, gate=True),
+    "release_admitted": Check(
+        Text("学習に使ったデータ", "Trained on an admitted release"), model.release_admitted, gate=True
+    ),
+    "protection": Check(Text("学習データの保護方法", "Protection of the training data"), model.protection),
+    "recoding": Check(Text("変換表の引継ぎ", "Carries its release's recoding"), model.recoding),
+    "made_again": Check(
+        Text("検算・理由・説明書の作り直し", "Made again: golden rows, reasons, cards"), model.made_again
+    ),
+    "evaluation": Check(Text("評価のやり直し", "Evaluation run again"), model.evaluation, gate=True),
+    "performance": Check(
+        Text("性能", "Performance"),
+        model.performance,
+        headline=Headline(Text("順位付けの力（AUC）", "Ranking (AUC)"), "auc", "auc", "number", "none"),
+    ),
+    "capacity": Check(
+        Text("訪問できる人数での性能", "At capacity"),
+        model.capacity,
+        headline=Headline(
+            Text("訪問先で該当する割合（適合率）", "Precision at capacity"),
+            "precision",
+            "precision",
+            "share",
+            "none",
+        ),
+    ),
+    "groups": Check(Text("集団ごとの見逃しと空振り", "Missed and false alarms by group"), model.groups),
+    "smallest_cell": Check(
+        Text("点数のもとになる人数", "Smallest cell"),
+        model.smallest_cell,
+        headline=Headline(
+            Text("点数のもとになる最少の行数", "Fewest rows behind a level"),
+            "smallest_rows",
+            "model_min_cell",
+            "count",
+            "at_least",
+        ),
+    ),
+    "degrees": Check(Text("残差自由度", "Residual degrees of freedom"), model.degrees),
+    "refitted": Check(Text("学習のやり直し", "Trained again"), model.refitted),
+    "words": Check(Text("言葉と個人の番号", "Words and numbers of persons"), model.words),
+    "decision_role": Check(Text("判断の位置付け", "Role in deciding"), model.decision_role),
+}
+
 # protection: its checks. Whatever is record-level is checked alike, whatever it says of itself.
 CHECKS: dict[str, dict[str, Check]] = {
     "anonymised": ROWS,
     "pseudonymised": ROWS,
     "synthetic": SYNTHETIC,
     "dp_tables": TABLES,
+    "model": MODEL,
 }
 
 UNKNOWN = Check(Text("保護方法", "Protection"), lambda _: unknown_protection())
@@ -182,7 +230,21 @@ def run(protection: str, staged: Any) -> dict[str, tuple[Check, Finding]]:
     """Every check of this protection with its finding; after a failed gate, those up to it."""
     found: dict[str, tuple[Check, Finding]] = {}
     for name, check in CHECKS.get(protection, {"protection": UNKNOWN}).items():
-        found[name] = check, check.measure(staged)
+        found[name] = check, asked(check, staged)
         if check.gate and found[name][1].verdict is Verdict.FAIL:
             return found
     return found
+
+
+def asked(check: Check, staged: Any) -> Finding:
+    """The check's finding; what could not even be read or proved is a failure, in our own words."""
+    try:
+        return check.measure(staged)
+    except WorkbenchError as error:
+        return Finding(
+            Verdict.FAIL,
+            Text(ja=error.ja, en=error.en),
+            remedy=Text(
+                ja="作り直して、もう一度提出してください。", en="Prepare it again and submit it again."
+            ),
+        )

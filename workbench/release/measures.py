@@ -5,13 +5,14 @@ Where the anonymity package has the metric it is used; here stands what belongs 
 who was left out, what generalisation took, whether rows and cells are those of the source.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from workbench.data.register import Item
 from workbench.privacy.anonymity.classes import Classes, categories
 from workbench.release.findings import Text
 from workbench.release.split import Flags, Numbers
@@ -19,7 +20,8 @@ from workbench.release.staged import Rows
 
 # Bands of class sizes, their lower ends; the last is open.
 SIZE_BANDS = (1, 2, 5, 10, 20, 50)
-POSITIVE = "yes"
+# A target that names no harmful value is a flag.
+POSITIVE = ("yes",)
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,12 @@ def group_masks(rows: Rows) -> Iterable[tuple[str, Text, str, Flags]]:
     yield from masks(
         rows.source,
         subgroups=rows.room.project.subgroups,
-        targets={t: rows.table[t].label for t in rows.room.targets},
+        targets=[rows.table[target] for target in rows.room.targets],
     )
 
 
 def masks(
-    source: pd.DataFrame, *, subgroups: Iterable[Any], targets: Mapping[str, Mapping[str, str]]
+    source: pd.DataFrame, *, subgroups: Iterable[Any], targets: Iterable[Item]
 ) -> Iterable[tuple[str, Text, str, Flags]]:
     """(id, label, what it is a group of, mask) for each subgroup and each target's positives."""
     for group in subgroups:
@@ -71,8 +73,9 @@ def masks(
             "subgroup",
             source[group.item].astype(str).isin(values).to_numpy(),
         )
-    for target, label in targets.items():
-        yield target, Text(**label), "target", (source[target] == POSITIVE).fillna(False).to_numpy(dtype=bool)
+    for target in targets:
+        positive = source[target.name].isin(target.harmful_values or POSITIVE)
+        yield target.name, Text(**target.label), "target", positive.to_numpy(dtype=bool)
 
 
 def _left(id_: str, label: Text, of: str, rows: Rows, mask: Flags) -> Left:

@@ -24,7 +24,16 @@ def render(report: Mapping[str, Any], *, language: str = "ja") -> str:
 
 def charts(report: Mapping[str, Any]) -> dict[str, Any]:
     """The charts this report has numbers for."""
-    return {name: draw(report) for name, (section, draw) in CHARTS.items() if section in report}
+    drawn = {name: draw(report) for name, (section, draw) in CHARTS.items() if has(report, section)}
+    return {name: chart for name, chart in drawn.items() if chart.tells}
+
+
+def has(report: Mapping[str, Any], section: str) -> bool:
+    """Whether the report has this section, written with dots, and something is in it."""
+    found: Any = report
+    for name in section.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return bool(found)
 
 
 def _limit(report: Mapping[str, Any], check: str, name: str) -> Any:
@@ -32,7 +41,7 @@ def _limit(report: Mapping[str, Any], check: str, name: str) -> Any:
     return next((f["limits"].get(name) for f in report["findings"] if f["check"] == check), None)
 
 
-# chart: (the report's section it needs, how to draw it)
+# chart: (the section of the report it needs, how to draw it)
 CHARTS: dict[str, tuple[str, Any]] = {
     "classes": (
         "classes",
@@ -49,12 +58,10 @@ CHARTS: dict[str, tuple[str, Any]] = {
         lambda report: plots.information_loss(report["information_loss"]),
     ),
     "fidelity": ("fidelity", lambda report: plots.fidelity(report["fidelity"])),
-    "ventiles": ("evaluation", lambda report: plots.ventiles(report["evaluation"]["ventiles"])),
+    "ventiles": ("evaluation.ventiles", lambda report: plots.ventiles(report["evaluation"]["ventiles"])),
     "capacity": (
-        "evaluation",
-        lambda report: plots.capacity_curve(
-            report["evaluation"]["capacity_table"], chosen=report["evaluation"]["capacity"]
-        ),
+        "evaluation.capacity",
+        lambda report: plots.capacity_curve(report["evaluation"]["capacity"]),
     ),
 }
 

@@ -32,6 +32,11 @@ class Bars:
     limit: float | None = None
     limit_label: Text | None = None
 
+    @property
+    def tells(self) -> bool:
+        """One bar compares nothing."""
+        return len(self.bars) > 1
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -40,6 +45,11 @@ class Curve:
     lines: tuple[tuple[Text, tuple[tuple[float, float], ...]], ...]
     ticks: tuple[tuple[float, str], ...]
     mark: float | None
+
+    @property
+    def tells(self) -> bool:
+        """One point is no line."""
+        return len(self.lines[0][1]) > 1
 
 
 def percent(value: float, *, digits: int = 1) -> str:
@@ -138,36 +148,48 @@ def fidelity(measured: Mapping[str, Any]) -> Bars:
 
 
 def ventiles(rows: Sequence[Mapping[str, Any]]) -> Bars:
-    """Share of children who came to have the difficulty, by twentieth of the score, highest first."""
-    top = max((row["precision"] for row in rows if row["precision"] is not None), default=0) or 1
+    """Share of children who came to have the difficulty, by place in the ranking, highest scores first."""
+    top = max((row["rate"]["value"] for row in rows), default=0) or 1
     return Bars(
         tuple(
             Bar(
-                Text(ja=f"上位 {row['from']}–{row['to']} %", en=f"top {row['from']}–{row['to']} %"),
-                (row["precision"] or 0) / top,
-                NOT_SHOWN if row["precision"] is None else _same(percent(row["precision"])),
+                Text(ja=f"上位 {_range(row)}", en=f"top {_range(row)}"),
+                row["rate"]["value"] / top,
+                Text(
+                    ja=f"{percent(row['rate']['value'])}（{row['children']:,} 人）",
+                    en=f"{percent(row['rate']['value'])} ({row['children']:,})",
+                ),
             )
             for row in rows
         )
     )
 
 
-def capacity_curve(rows: Sequence[Mapping[str, Any]], *, chosen: float | None) -> Curve:
-    """Precision and recall over the share of children an office can visit."""
-    shown = [row for row in rows if row["precision"] is not None]
-    widest = max((row["capacity"] for row in shown), default=1) or 1
+def _range(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['from']:.0f}–{100 * row['to']:.0f} %"
+
+
+def capacity_curve(rows: Sequence[Mapping[str, Any]]) -> Curve:
+    """Precision and recall over the share of children an office can visit; the mark is the chosen share."""
+    widest = max((row["share"] for row in rows), default=1) or 1
 
     def line(key: str) -> tuple[tuple[float, float], ...]:
-        return tuple((row["capacity"] / widest, row[key]) for row in shown)
+        return tuple((row["share"] / widest, row[key]["value"]) for row in rows)
 
     return Curve(
         lines=(
             (Text(ja="適合率", en="precision"), line("precision")),
             (Text(ja="再現率", en="recall"), line("recall")),
         ),
-        ticks=tuple((row["capacity"] / widest, percent(row["capacity"], digits=0)) for row in shown),
-        mark=None if chosen is None else chosen / widest,
+        ticks=tuple((share / widest, percent(share, digits=0)) for share in _ticks(widest)),
+        mark=next((row["share"] / widest for row in rows if row["chosen"]), None),
     )
+
+
+def _ticks(widest: float) -> tuple[float, ...]:
+    """Up to six round shares along the axis."""
+    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2) if widest / step <= 6)
+    return tuple(step * number for number in range(int(widest / step + 1e-9) + 1))
 
 
 def _same(text: str) -> Text:

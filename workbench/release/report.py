@@ -65,11 +65,11 @@ def sentence(found: Found, *, verdict: Verdict) -> Text:
     if verdict is Verdict.REVIEW:
         return Text(
             ja=f"基準を満たさないものはありませんが、{number} 件は審査者の判断が必要です（「{title.ja}」など）。",
-            en=f"Nothing fails, but {number} findings need a reviewer's judgement ('{title.en}' first).",
+            en=f"Nothing fails; a reviewer must judge {number} of {len(found)} findings ('{title.en}' first).",
         )
     return Text(
         ja=f"「{title.ja}」を含む {number} 件が基準を満たさないため、この申請は受け付けられません。",
-        en=f"{number} checks fail, '{title.en}' first; this request is refused.",
+        en=f"{number} of {len(found)} checks failed, '{title.en}' first; this request is refused.",
     )
 
 

@@ -23,6 +23,10 @@ VERSIONS = {
     "model": re.compile(rf"{NUMBER}(?:\.{NUMBER}){{2}}", re.ASCII),
 }
 LONGEST_NAME = 63
+PROTECTIONS = {
+    "dataset": ("anonymised", "pseudonymised", "synthetic", "dp_tables"),
+    "model": ("model",),
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,15 @@ def expect_name(kind: str, *, name: str, version: str) -> None:
         raise Usage(
             ja="版は数で指定してください（データセットは 1 や 1.0、モデルは 1.0.0 の形）。",
             en="A version is numbers: 1 or 1.0 for a dataset, 1.0.0 for a model.",
+        )
+
+
+def expect_protection(kind: str, *, protection: str) -> None:
+    """Raise Usage unless a bundle of this kind can be protected so."""
+    if protection not in PROTECTIONS[kind]:
+        raise Usage(
+            ja=f"保護方法は {'、'.join(PROTECTIONS[kind])} のいずれかです。",
+            en=f"The protections are {', '.join(PROTECTIONS[kind])}.",
         )
 
 

@@ -83,6 +83,7 @@ class Workflow:
         """
         requests.expect_name(kind, name=name, version=version)
         self._expect_may(author, f"submit_{kind}")
+        requests.expect_protection(kind, protection=protection or kind)
         staging.expect_reason(why)
         with self._alone(), staging.copied(self.home, bundle=bundle, evidence=evidence) as aside:
             with self.state.transaction() as t:
@@ -125,7 +126,7 @@ class Workflow:
         """
         found = self.find(request)
         after(found.state, action=Action.REPORT, request=request)
-        made = self.examine(found, home=self.home, state=self.state, policy=self.policy)
+        made = self.examine(found, home=self.home, state=self.state, policy=self.policy, now=self.clock())
         sealed = staging.seal(found, home=self.home, made=made)
         failed = [finding["check"] for finding in made["findings"] if finding["verdict"] == "fail"]
         with self.state.transaction() as t:

@@ -179,7 +179,7 @@ def harmful(item: Item, level: Mapping[str, Any]) -> list[str] | None:
 
 def limits(draft: Draft, rows: pd.DataFrame) -> Limits:
     """Suppression overall, in each policy subgroup and among the positives of each target."""
-    targets = {target: draft.table[target].label for target in draft.room.targets}
+    targets = [draft.table[target] for target in draft.room.targets]
     groups = measures.masks(rows, subgroups=draft.room.project.subgroups, targets=targets)
     return Limits(
         overall=draft.room.policy["suppression_overall"],

@@ -1,0 +1,141 @@
+"""What each kind of report shows besides its findings: the tables and figures a reviewer decides on."""
+
+from typing import Any
+
+from workbench.artifact.canonical import canonical, sha256
+from workbench.data.register import Item
+from workbench.privacy.anonymity import metrics
+from workbench.privacy.dp.questions import MICRO
+from workbench.release import measures, rule62
+from workbench.release.findings import Found, Text
+from workbench.release.staged import PART, Rows
+from workbench.release.staged_model import Candidate
+from workbench.release.staged_synthetic import Synthetic
+from workbench.release.staged_tables import Tables
+
+
+def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
+    """Rule 62, WP29, who was left out, class sizes, what generalisation took, rows that add up."""
+    overall = measures.suppression(rows)
+    parts = rows.released[PART].value_counts(sort=False)
+    return {
+        "rule62": rule62.rule62(found),
+        "wp29": rule62.wp29(rows),
+        "suppression": {
+            "overall": round(overall.rate, 4),
+            "groups": [
+                shown(group, least=rows.room.policy["min_cell_output"])
+                for group in measures.suppression_by_group(rows)
+            ],
+        },
+        "classes": class_section(rows),
+        "information_loss": losses(rows),
+        "reconciliation": {
+            "source": len(rows.source),
+            "outside": int(len(rows.source) - rows.in_scope.sum()),
+            "rows_in": overall.rows,
+            "rows_out": len(rows.released),
+            "suppressed": overall.suppressed,
+            "parts": {str(part): int(count) for part, count in parts.items()},
+        },
+    }
+
+
+def shown(group: measures.Left, *, least: int) -> dict[str, Any]:
+    """A group's rate, unless the group is too small for its rate to be shown."""
+    return {
+        "id": group.id,
+        "label": group.label.to_json(),
+        "of": group.of,
+        "rate": round(group.rate, 3) if group.rows >= least else None,
+    }
+
+
+def class_section(rows: Rows) -> dict[str, Any]:
+    classes = rows.classes
+    return {
+        "smallest": metrics.k_children(classes),
+        "smallest_households": None if classes.households is None else metrics.k_households(classes),
+        "average": round(float(classes.rows.mean()), 2),
+        "count": len(classes),
+        "sizes": measures.size_bands(classes),
+    }
+
+
+def losses(rows: Rows) -> list[dict[str, Any]]:
+    """Every item this project may receive, released or left out, in the register's order."""
+    return [loss_of(rows, item) for item in rows.room.releasable(rows.table)]
+
+
+def loss_of(rows: Rows, item: Item) -> dict[str, Any]:
+    released = item.name in rows.columns
+    level, height = rows.secret["levels"].get(item.name, [None, None])
+    spec = rows.recipe["items"].get(item.name, {"kind": "keep"})
+    treatment = (
+        "dropped" if not released else "kept" if spec["kind"] == "keep" or level == 0 else "generalised"
+    )
+    return {
+        "item": item.name,
+        "label": dict(item.label),
+        "role": item.role.value,
+        "treatment": treatment,
+        "level": level,
+        "height": height,
+        "categories": rows.released[item.name].nunique(dropna=False) if released else 0,
+        "loss": round(measures.loss(item.name, rows), 4) if released else 1.0,
+    }
+
+
+def row_provenance(rows: Rows) -> dict[str, Any]:
+    return {"source": rows.secret["source"], "recipe": sha256(canonical(dict(rows.recipe)))}
+
+
+def synthetic_sections(staged: Synthetic, _: Found) -> dict[str, Any]:
+    """Fidelity of each item, and the attacks as answers to WP29's three questions."""
+    return {
+        "fidelity": {
+            "columns": [
+                {"item": name, "label": dict(staged.table[name].label), "score": score}
+                for name, score in staged.fidelity.items.items()
+            ],
+            **{key: value for key, value in staged.fidelity.to_json().items() if key != "items"},
+        },
+        "wp29": rule62.wp29_synthetic(staged.risks),
+    }
+
+
+def table_sections(staged: Tables, _: Found) -> dict[str, Any]:
+    """Each table with its price and margin of error."""
+    known = staged.room.register[staged.room.project.source]
+    return {
+        "tables": [
+            {
+                "label": joined([Text(**known[item].label) for item in table["items"]]).to_json(),
+                "unit": "household",
+                "epsilon": table["epsilon_micro"] / MICRO,
+                "margin": table["margin_95"],
+                "cells": table["cells"],
+            }
+            for table in staged.listed
+        ]
+    }
+
+
+def joined(labels: list[Text]) -> Text:
+    return Text(ja=" × ".join(label.ja for label in labels), en=" × ".join(label.en for label in labels))
+
+
+def model_sections(candidate: Candidate, _: Found) -> dict[str, Any]:
+    """The evaluation as run again in this room."""
+    known = candidate.train.dictionary
+    labels = {item: dict(known[item].label) for item in candidate.evaluated.get("groups", {})}
+    return {"evaluation": {**candidate.evaluated, "labels": labels}}
+
+
+def model_provenance(candidate: Candidate) -> dict[str, Any]:
+    """The release it was trained on, that release's report, and the notebook."""
+    return {
+        "dataset": candidate.source.digest,
+        "dataset_report": candidate.source.report,
+        "notebook": candidate.lineage["notebook"],
+    }

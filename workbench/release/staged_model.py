@@ -1,0 +1,191 @@
+"""
+A model candidate as the checks see it: its files, and the admitted release it says it was trained on.
+
+Nothing in a candidate is run. It is read by the closed readers of the scoring stage, and whatever can be
+made again in this room is made again and compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import NotFound
+from workbench.release import requests
+from workbench.release.catalogue import catalogue
+from workbench.release.room import Room
+from workbench.release.shelf import Opened
+from workbench.release.staged import ALIGNMENT, PART, RECIPE, Rows
+from workbench.riskflag import export
+from workbench.riskflag.define import Definition
+from workbench.riskflag.part import Part, Source, read_part
+from workbench.riskflag.population import considered
+from workbench.riskflag.train import train
+from workbench.scoring import engine, plain_json
+from workbench.scoring.model import Model
+from workbench.scoring.scorer import RECODE, Scorer
+
+# A column that no release has: whose household a training row is.
+HOUSEHOLD = "\0household"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model candidate in its staging folder."""
+
+    bundle: Path
+    evidence: Path
+    room: Room
+    version: str
+    now: datetime
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        return Scorer.open(self.bundle)
+
+    @cached_property
+    def read(self) -> tuple[Definition, Model, Mapping[str, Any]]:
+        return export.read_candidate(self.bundle)
+
+    @property
+    def definition(self) -> Definition:
+        return self.read[0]
+
+    @property
+    def model(self) -> Model:
+        return self.read[1]
+
+    @property
+    def claimed(self) -> Mapping[str, Any]:
+        """The evaluation the notebook handed in."""
+        return self.read[2]
+
+    @cached_property
+    def training(self) -> Mapping[str, Any]:
+        """How the notebook says it was trained."""
+        found: Mapping[str, Any] = self.document(export.DEFINITION)["training"]
+        return found
+
+    @cached_property
+    def lineage(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.document(export.LINEAGE)
+        return found
+
+    def document(self, path: str) -> Any:
+        return plain_json.read((self.bundle / path).read_bytes(), name=path)
+
+    @cached_property
+    def dataset(self) -> Opened:
+        """The release it names, verified, found by digest in the catalogue. Raises NotFound, Untrusted."""
+        named = self.lineage["dataset"]
+        shelved = catalogue(self.room.home, self.room.state)
+        entry = next((entry for entry in shelved.every() if entry.manifest == named["digest"]), None)
+        if entry is None:
+            raise NotFound(
+                ja="学習に使ったという公開データが、カタログにありません。",
+                en="The release it says it was trained on is not in the catalogue.",
+            )
+        return shelved.open(entry.id, now=self.now)
+
+    @cached_property
+    def source(self) -> Source:
+        """The release as a notebook sees it, from the catalogue and not from the candidate."""
+        entry = self.dataset.entry
+        return Source(
+            name=entry.name,
+            version=entry.version,
+            digest=entry.manifest,
+            purpose=entry.purpose,
+            protection=entry.protection,
+            report=entry.report,
+        )
+
+    @cached_property
+    def train(self) -> Part:
+        return self.part("train")
+
+    @cached_property
+    def test(self) -> Part:
+        return self.part("test")
+
+    def part(self, name: str) -> Part:
+        """A part of the release, its bytes checked as they are read."""
+        opened = self.dataset
+        return read_part(
+            partial(opened.admission.manifest.content, opened.folder), name=name, source=self.source
+        )
+
+    def same_recoding(self) -> bool:
+        """Whether the candidate carries its release's recoding to the byte."""
+        recipe = self.dataset.folder / RECIPE
+        return recipe.is_file() and recipe.read_bytes() == (self.bundle / RECODE).read_bytes()
+
+    @cached_property
+    def evaluated(self) -> dict[str, Any]:
+        """The evaluation run again here, with the smallest cell the candidate says it used."""
+        least = self.claimed["min_cell"]
+        return export.evaluated_again(self.bundle, train=self.train, test=self.test, min_cell=least)
+
+    @cached_property
+    def trained_again(self) -> Model:
+        """The model that the candidate's own settings give on its release."""
+        from sklearn.linear_model import LogisticRegression
+
+        said = self.training
+        model, _ = train(
+            self.definition,
+            self.train,
+            LogisticRegression(**said["parameters"]),
+            features=said["features"],
+            edges=said["edges"],
+            min_cell=said["min_cell"],
+            seed=said["seed"],
+        )
+        return model
+
+    @cached_property
+    def households(self) -> "pd.Series[Any] | None":
+        """The household of each training row; None where it is not to be had any more."""
+        rows = self._origin()
+        if rows is None or rows.source_digest != rows.secret["source"] or rows.households is None:
+            return None
+        here = (rows.released[PART] == self.train.name).to_numpy()
+        return rows.households[here].reset_index(drop=True)
+
+    def _origin(self) -> Rows | None:
+        """The release with its evidence, which stayed in this room."""
+        with self.room.state.reading() as connection:
+            request = requests.find(connection, self.dataset.entry.request)
+        rows = Rows(self.dataset.folder, request.evidence(self.room.home), self.room)
+        return rows if (rows.evidence / ALIGNMENT).exists() else None
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """
+        Training rows and households behind each group of equal points of each feature.
+
+        Levels with the same points are one cell: the model cannot tell them apart.
+        """
+        frame = self.train.frame
+        marked = frame if self.households is None else frame.assign(**{HOUSEHOLD: self.households.to_numpy()})
+        among = considered(self.definition, replace(self.train, frame=marked)).part
+        places = engine.score(self.model, among.table(self.model.items)).places
+        found = [
+            self._cells_of(feature, places[:, column], among.frame)
+            for column, feature in enumerate(self.model.features)
+        ]
+        return pd.concat(found, ignore_index=True)
+
+    def _cells_of(self, feature: Any, places: Any, frame: pd.DataFrame) -> pd.DataFrame:
+        points = np.array([*feature.points, feature.unseen or 0, feature.missing])
+        rows = pd.DataFrame({"points": points[places]})
+        rows["household"] = frame[HOUSEHOLD].to_numpy() if HOUSEHOLD in frame else np.arange(len(frame))
+        grouped = rows.groupby("points")["household"]
+        return pd.DataFrame(
+            {"feature": feature.name, "rows": grouped.size(), "households": grouped.nunique()}
+        ).reset_index()
