@@ -5,6 +5,10 @@ import textwrap
 import nbformat
 import pytest
 
+from workbench.artifact.keys import KeyRing
+from workbench.artifact.trust import ADMITTERS
+from workbench.governance.charter import Project, Projects
+from workbench.governance.people import People, Person, Role
 from workbench.home import Home
 from workbench.lab import run_folder
 from workbench.lab.probe import why_not_available
@@ -33,6 +37,41 @@ def dataset(tmp_path):
     (folder / "manifest.json").write_text("{}")
     (folder / "train.csv").write_text("grade,poverty\n6-11,no\n")
     return folder
+
+
+CHARTER = {
+    "schema": "workbench-project/1",
+    "purpose": "attendance",
+    "title": {"ja": "登校", "en": "attendance"},
+    "benefit": {"ja": "早い支援", "en": "earlier help"},
+    "population": 4000,
+    "source": "child_year",
+    "person": "child_id",
+    "household": "household_id",
+    "time": "fy",
+    "test_share": 0.4,
+    "targets": ["absent_30d"],
+    "subgroups": [],
+}
+
+
+@pytest.fixture
+def charter():
+    """A project with this purpose."""
+    return lambda purpose: Project.from_json({**CHARTER, "purpose": purpose})
+
+
+@pytest.fixture
+def office(home, state, charter):
+    """A home with its people, the keys of its roles and one project."""
+    people = People(state)
+    people.add(Person("oka", "Oka", Role.MANAGER, "section"))
+    people.add(Person("sato", "Sato", Role.COORDINATOR, "section"), actor="oka")
+    people.add(Person("mori", "Mori", Role.ANALYST, "section"), actor="oka")
+    for owner in ADMITTERS:
+        KeyRing.of(home).ensure(owner)
+    Projects(state).store(charter("attendance"), actor="sato")
+    return home
 
 
 # The machine does not change between tests; what it can do is tried once, and again in test_unprotected.

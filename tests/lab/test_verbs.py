@@ -7,13 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.artifact.keys import KeyRing
-from workbench.artifact.trust import ADMITTERS
 from workbench.audit import Event
 from workbench.data.raw import RawStore
 from workbench.data.receipt import Receipt
 from workbench.errors import Refused
-from workbench.governance.charter import Project, Projects
 from workbench.governance.people import People, Person, Role
 from workbench.lab.gateway import questions
 from workbench.lab.gateway.verbs import VERBS
@@ -23,20 +20,6 @@ from workbench.privacy.dp.questions import MICRO
 from workbench.riskflag.export import PATHS
 
 ASKED = "child-year-raw"
-CHARTER = {
-    "schema": "workbench-project/1",
-    "purpose": "attendance",
-    "title": {"ja": "登校", "en": "attendance"},
-    "benefit": {"ja": "早い支援", "en": "earlier help"},
-    "population": 4000,
-    "source": "child_year",
-    "person": "child_id",
-    "household": "household_id",
-    "time": "fy",
-    "test_share": 0.4,
-    "targets": ["absent_30d"],
-    "subgroups": [],
-}
 PUBLISHED = {
     "source": ASKED,
     "year": 2023,
@@ -46,15 +29,8 @@ PUBLISHED = {
 
 
 @pytest.fixture
-def office(home, state):
-    """A home with its people, a project, a raw table, a budget."""
-    people = People(state)
-    people.add(Person("oka", "Oka", Role.MANAGER, "section"))
-    for name, role in (("sato", Role.COORDINATOR), ("mori", Role.ANALYST), ("hara", Role.ANALYST)):
-        people.add(Person(name, name.title(), role, "section"), actor="oka")
-    for owner in ADMITTERS:
-        KeyRing.of(home).ensure(owner)
-    Projects(state).store(Project.from_json(CHARTER), actor="sato")
+def town(office, state):
+    """The office with a raw table that may be asked about, and a budget for it."""
     households = np.arange(400)
     frame = pd.DataFrame(
         {
@@ -64,9 +40,9 @@ def office(home, state):
             "sex": np.where(households % 4, "male", "female"),
         }
     )
-    RawStore(home).put("child_year", frame, Receipt(rows=len(frame), columns=tuple(frame.columns)))
+    RawStore(office).put("child_year", frame, Receipt(rows=len(frame), columns=tuple(frame.columns)))
     Ledger(state).grant(ASKED, micro=MICRO, granted_by="sato")
-    return home
+    return office
 
 
 @pytest.fixture
@@ -84,7 +60,7 @@ def mounted(tmp_path):
 
 
 @pytest.fixture
-def desk(office, mounted, open_session):
+def desk(town, mounted, open_session):
     """Asks the gateway as the analyst mori's kernel."""
     session = open_session(analyst="mori", project="attendance", datasets=mounted, verbs=VERBS)
 
@@ -174,7 +150,7 @@ def understood(answer):
     return "(number " not in answer["error"]["en"]
 
 
-def test_without_a_published_list_nothing_can_be_asked(office, open_session, desk):
+def test_without_a_published_list_nothing_can_be_asked(open_session, desk):
     bare = open_session(analyst="mori", project="attendance", datasets={}, verbs=VERBS)
 
     assert desk("answer", session=bare, **histogram())["error"]["family"] == "NotFound"
@@ -195,6 +171,7 @@ def submission(**changes):
 
 def test_a_candidate_is_handed_in_under_the_name_of_the_sockets_analyst(desk, state, open_session):
     taken = desk("submit", **submission(author="sato", analyst="sato"))["result"]
+    People(state).add(Person("hara", "Hara", Role.ANALYST, "section"), actor="oka")
     hara = open_session(analyst="hara", project="attendance", datasets={}, verbs=VERBS)
     [record] = [record for record in state.log.records() if record["event"] == Event.CANDIDATE_SUBMITTED]
 
