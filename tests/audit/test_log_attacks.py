@@ -162,16 +162,57 @@ def test_a_forged_record_waiting_after_the_head_is_not_adopted(log):
         write(log, 1, start=7)
 
 
+@pytest.fixture
+def another_history(tmp_path) -> list[bytes]:
+    """The lines of a log with the same key and length in which something else happened."""
+    other = Log(tmp_path / "another", KEY)
+    for number in range(1, 7):
+        other.append(Event.REQUEST_WITHDRAWN, "suzuki", {"request": f"R-{number}"}, number)
+    return lines(other)
+
+
+def test_records_of_another_history_under_the_same_key_do_not_fit_in(log, another_history):
+    rewrite(log, [*lines(log)[:3], *another_history[3:]])
+
+    with pytest.raises(Untrusted, match="記録 4"):
+        log.verify()
+
+
+def test_a_whole_other_history_under_the_same_key_is_not_this_log(log, another_history):
+    rewrite(log, another_history)
+
+    with pytest.raises(Untrusted, match="記録 6"):
+        log.verify()
+
+
+def test_a_record_is_on_disk_before_the_head_vouches_for_it(log, monkeypatch):
+    """A kill cannot show this, for the page cache outlives a process; a power cut would."""
+    flushed, genuine, replace = [], os.fsync, os.replace
+
+    def fsync(handle):
+        flushed.append(os.fstat(handle).st_ino)
+        genuine(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", lambda *paths: (flushed.append("head"), replace(*paths)))
+    write(log, 1, start=7)
+
+    assert flushed.index((log.folder / "log.jsonl").stat().st_ino) < flushed.index("head")
+    assert (log.folder / "head.json").stat().st_ino in flushed
+
+
 def test_another_key_holds_nothing(log):
     with pytest.raises(Untrusted):
         Log(log.folder, b"x" * 32).verify()
 
 
-@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("keep", [0.01, 0.5, 0.99])
 def test_a_torn_tail_is_removed_and_nothing_acknowledged_is_lost(log, keep):
-    sealed = lines(write(Log(log.folder / "other", KEY), 7))[-1]
+    other = Log(log.folder / "other", KEY)
+    other.append(Event.REQUEST_WITHDRAWN, "sato", {"request": "R-7" * 500}, 1)
+    torn = lines(other)[0]
     with (log.folder / "log.jsonl").open("ab") as file:
-        file.write(sealed[: int(len(sealed) * keep)])
+        file.write(torn[: int(len(torn) * keep)])
 
     assert log.verify().records == 6
     write(log, 1, start=7)

@@ -163,7 +163,10 @@ def test_a_file_that_is_no_override_is_refused(text):
         parse_override(text, load(), name="ours.yaml")
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"#" * 300_000], ids=["not UTF-8", "huge"])
+HUGE = (override("  k_children: {value: 7, source: x}\n") + "#" * 300_000).encode()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", HUGE], ids=["not UTF-8", "huge"])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, content):
     (tmp_path / "ours.yaml").write_bytes(content)
 

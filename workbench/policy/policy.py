@@ -6,7 +6,6 @@ names a source for each change. What was overridden is part of the policy, and o
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -131,6 +130,7 @@ def overridden(policy: Policy, name: str, change: Any) -> Threshold:
         raise refused_change(
             name, ja=f"値の型が違います（単位 {before.unit}）", en=f"its type is wrong (unit {before.unit})"
         )
+    # Not a number lies between no bounds, so it is refused here too.
     if not before.minimum <= change["value"] <= before.maximum:
         raise refused_change(
             name,
@@ -142,12 +142,12 @@ def overridden(policy: Policy, name: str, change: Any) -> Threshold:
 
 
 def same_type(value: Any, before: Value) -> bool:
-    """A flag is no number, a number of people is whole, and nothing is NaN or infinite."""
+    """A flag is no number, and a number of people is whole."""
     if isinstance(before, bool) or isinstance(value, bool):
         return isinstance(before, bool) and isinstance(value, bool)
     if isinstance(before, int):
         return isinstance(value, int)
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float)
 
 
 def source(name: str, written: Any) -> dict[str, str]:
