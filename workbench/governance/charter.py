@@ -23,7 +23,7 @@ from workbench.state import State, metadata
 
 SCHEMA = "workbench-project/1"
 ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-NAME = re.compile(r"[^\W\d]\w{0,63}")
+NAME = re.compile(r"[^\W\d][\w-]{0,63}")
 POPULATION = 20_000_000
 
 projects = sa.Table(
