@@ -51,7 +51,8 @@ ENVIRONMENT = MappingProxyType(
         "HOME": "/tmp",  # noqa: S108 - inside: a tmpfs of its own
         "IPYTHONDIR": "/tmp/.ipython",  # noqa: S108
         "LANG": "C.UTF-8",
-        "MPLCONFIGDIR": "/tmp/.matplotlib",  # noqa: S108
+        # In the workspace, so that the list of fonts is made once for an analyst and not for each kernel.
+        "MPLCONFIGDIR": f"{WORKSPACE}/.matplotlib",
         "PATH": "/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
