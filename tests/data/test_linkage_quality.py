@@ -5,6 +5,7 @@ import pytest
 
 from workbench.data.linkage_quality import linkage_quality
 from workbench.data.linking import Links
+from workbench.data.linking.compare import records
 from workbench.errors import Unusable
 
 RESIDENT = pd.DataFrame(
@@ -51,7 +52,8 @@ TRUTH = pd.DataFrame(
 def links(*linked: tuple[str, str, str, str], joined: dict[str, str] | None = None) -> Links:
     numbers = pd.Series(RESIDENT["person_no"].to_numpy(), index=RESIDENT["person_no"]).replace(joined or {})
     table = pd.DataFrame(linked, columns=["source", "source_key", "person_id", "rule"], dtype=object)
-    return Links(table, numbers)
+    said = {source: records(TABLES, source).drop_duplicates("key") for source in ("pupil", "tax")}
+    return Links(table, numbers, said)
 
 
 def measured(*linked: tuple[str, str, str, str], joined: dict[str, str] | None = None) -> dict:

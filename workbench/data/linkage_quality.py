@@ -13,10 +13,9 @@ import pandas as pd
 
 from workbench.data.linkage_truth import Truth
 from workbench.data.linking import Links
-from workbench.data.linking.compare import records
-from workbench.data.linking.normalise import UNREADABLE
+from workbench.data.linking.normalise import UNREADABLE, UNREADABLE_MARKS, plain
 from workbench.data.linking.rules import RULES
-from workbench.data.linking.sources import OWNERS, REGISTER, SOURCES, describing
+from workbench.data.linking.sources import OWNERS, REGISTER, SOURCES
 
 SCHEMA = "workbench-linkage-quality/1"
 
@@ -27,9 +26,7 @@ def linkage_quality(
     tables: Mapping[str, pd.DataFrame], links: Links, *, truth: pd.DataFrame | None = None
 ) -> Report:
     """Match rates of every source; with `truth` (source, source_key, true_person_id) recall and precision."""
-    sources = {
-        table: _source(tables, links, table) for table in OWNERS if set(describing(table)) & set(tables)
-    }
+    sources = {table: _source(links, table, said) for table, said in links.said.items()}
     logs = [table for table in SOURCES if table in tables and table not in OWNERS]
     numbers = links.person_of_number
     report: Report = {
@@ -45,8 +42,7 @@ def linkage_quality(
     return report | {"truth": known.report([*sources])}
 
 
-def _source(tables: Mapping[str, pd.DataFrame], links: Links, table: str) -> Report:
-    described = records(tables, table).drop_duplicates("key")
+def _source(links: Links, table: str, described: pd.DataFrame) -> Report:
     link = links.person_link[links.person_link["source"] == table]
     linked = described["key"].isin(link["source_key"])
     by_rule = link["rule"].value_counts()
@@ -78,7 +74,7 @@ def rate(numbers: int, linked: int) -> Report:
 
 def _writing(described: pd.DataFrame) -> pd.Series:
     """In which writing the record names the person."""
-    name = described["name"].astype("string").fillna("")
+    name = described["name"].astype("string").fillna("").map(plain).str.translate(UNREADABLE_MARKS)
     writing = pd.Series("kana", index=described.index).mask(name == "", "reading only")
     for kind, letters in WRITINGS.items():
         writing = writing.mask(name.str.contains(letters), kind)
@@ -91,13 +87,13 @@ def _whether_given(field: str) -> Callable[[pd.DataFrame], pd.Series]:
 
 # The last that holds names the writing.
 WRITINGS = {
-    "letters": "[a-z]",
+    "letters": "[A-Za-z]",
     "kanji": "[々\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]",
     "with an unreadable character": UNREADABLE,
 }
 # What the records themselves tell of the group they belong to.
 SUBGROUPS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "writing": _writing,
-    "address": _whether_given("place"),
+    "address": _whether_given("address"),
     "birth": _whether_given("birth"),
 }

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from workbench.data.linking.compare import keys, records
-from workbench.data.linking.matching import match
+from workbench.data.linking.matching import Register, match
 from workbench.data.linking.normalise import code, fold
-from workbench.data.linking.persons import described, persons
+from workbench.data.linking.persons import descriptions, persons, places
 from workbench.data.linking.sources import MOVES, OWNERS, REGISTER, SOURCES, describing, owner
 from workbench.errors import Unusable
 
@@ -23,10 +23,16 @@ COLUMNS = ["source", "source_key", "person_id", "rule"]
 
 @dataclass(frozen=True)
 class Links:
-    """Who each holder's number is. `person_of_number` is the register's own: number → person."""
+    """
+    Who each holder's number is: `person_link` has source, source_key, person_id and rule.
+
+    `person_of_number` is the register's own: number → person. `said` is how each number of a source is
+    described where it first appears, for the report on quality.
+    """
 
     person_link: pd.DataFrame
     person_of_number: pd.Series
+    said: Mapping[str, pd.DataFrame]
 
     def person(self, frame: pd.DataFrame, table: str) -> pd.Series:
         """The person of each row of `frame`, a table of that name; None where it is not linked."""
@@ -44,15 +50,17 @@ def link(tables: Mapping[str, pd.DataFrame], *, progress: Callable[[str], None] 
             en="The residents' register (table resident) is not there; import it first.",
         )
     person = persons(tables[REGISTER])
-    register = described(tables[REGISTER], tables.get(MOVES), person)
-    found = []
+    resident, moves = tables[REGISTER], tables.get(MOVES)
+    register = Register(descriptions(resident, person), places(resident, moves, person))
+    found, said = [], {}
     for source in OWNERS:
         if any(table in tables for table in describing(source)):
             if progress:
                 progress(source)
-            linked = match(records(tables, source), register, source=source)
-            found.append(linked.assign(source=source).sort_values("key"))
-    return Links(_person_link(found), person)
+            described = records(tables, source)
+            found.append(match(described, register, source=source).assign(source=source).sort_values("key"))
+            said[source] = described.drop_duplicates("key", ignore_index=True)
+    return Links(_person_link(found), person, said)
 
 
 def _person_link(found: list[pd.DataFrame]) -> pd.DataFrame:

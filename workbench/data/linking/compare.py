@@ -1,11 +1,11 @@
 """
-What is compared: the normalised fields of each record of a source and of each person of the register.
+What is compared: how a source or the register describes a person, and the normal forms of it.
 
-Both sides have the same columns, so that a rule is the names of columns. A field that is missing or that
-normalises to nothing is None, and None is never compared.
+A description has the same parts on both sides (Identity), and a rule names the fields made from them. A
+field that is missing or that normalises to nothing is None, and None is never compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -14,6 +14,7 @@ from workbench.data.linking.normalise import (
     code,
     date,
     fold,
+    given_kana,
     kana,
     kana_in_any_order,
     name,
@@ -21,44 +22,39 @@ from workbench.data.linking.normalise import (
 )
 from workbench.data.linking.sources import SOURCES, Identity, describing
 
-
-def given(text: str) -> str | None:
-    """The given name of a reading whose words are apart: the last word."""
-    words = str(text).split()
-    return kana(words[-1]) if len(words) > 1 else None
-
-
-# compared field: (field of the description, normal form)
-FIELDS = {
+# compared field: (part of the description, normal form)
+FIELDS: dict[str, tuple[str, Callable[[str], str | None]]] = {
     "number": ("number", code),
     "name": ("name", name),
     "words": ("name", name_in_any_order),
     "kana": ("kana", kana),
     "sounds": ("kana", kana_in_any_order),
-    "given": ("kana", given),
+    "given": ("kana", given_kana),
     "birth": ("birth", date),
     "sex": ("sex", code),
     "place": ("address", address),
 }
 
 
-def compared(frame: pd.DataFrame, identity: Identity) -> pd.DataFrame:
-    """The compared fields of each row of `frame`, under the frame's index."""
-    described = identity._asdict()
-    return pd.DataFrame(
-        {
-            field: fold(frame[described[part]], normal) if described[part] in frame else None
-            for field, (part, normal) in FIELDS.items()
-        },
-        index=frame.index,
-        dtype=object,
-    )
+def description(frame: pd.DataFrame, identity: Identity) -> pd.DataFrame:
+    """The parts of the description of each row, as written; None for a part the table does not have."""
+    parts = {part: frame.get(column) for part, column in identity._asdict().items()}
+    return pd.DataFrame(parts, index=frame.index, dtype=object)
+
+
+def field(described: pd.DataFrame, name: str) -> pd.Series:
+    """A compared field of each description, normalised."""
+    part, normal = FIELDS[name]
+    return fold(described[part], normal)
 
 
 def records(tables: Mapping[str, pd.DataFrame], source: str) -> pd.DataFrame:
     """How every table that uses the numbers of `source` describes each number: distinct rows, with `key`."""
     described = [
-        compared(tables[table], SOURCES[table].describes).assign(key=keys(tables[table], table))
+        # Yearly tables repeat themselves: what is written alike is looked at once.
+        description(tables[table], SOURCES[table].describes)
+        .assign(key=keys(tables[table], table))
+        .drop_duplicates()
         for table in describing(source)
         if table in tables
     ]

@@ -13,7 +13,7 @@ import datetime
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import pandas as pd
@@ -40,6 +40,7 @@ PROLONGED = re.compile(
 )
 
 ERAS = {"R": 2018, "令和": 2018, "H": 1988, "平成": 1988, "S": 1925, "昭和": 1925, "T": 1911, "大正": 1911}
+ISO = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 WESTERN = re.compile(r"(\d{4})(?:[-/.年](\d{1,2})[-/.月](\d{1,2})日?|(\d{2})(\d{2}))(?:[T ].*)?")
 ERA = re.compile(r"(令和|平成|昭和|大正|[RHST])(元|\d{1,2})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 
@@ -57,9 +58,12 @@ def plain(text: str) -> str:
 
 def name(text: str) -> str | None:
     """A person's name in standard glyphs, without spaces; an unreadable character becomes 〓."""
-    written = SEPARATORS.sub("", glyphs(plain(text)).casefold()).translate(UNREADABLE_MARKS)
-    written = REPEATED.sub(lambda found: found[1] * (1 + len(found[2])), written)
-    return _composed(written)
+    return _composed(REPEATED.sub(_repeated, "".join(_name_words(text))))
+
+
+def name_in_any_order(text: str) -> str | None:
+    """The words of a name, sorted, for names whose order differs between systems."""
+    return _composed(" ".join(sorted(REPEATED.sub(_repeated, word) for word in _name_words(text))))
 
 
 def kana(text: str) -> str | None:
@@ -73,16 +77,18 @@ def kana_in_any_order(text: str) -> str | None:
     return _composed(" ".join(sorted(map(_prolonged, _sounds(text)))))
 
 
-def name_in_any_order(text: str) -> str | None:
-    """The words of a name, sorted, for names whose order differs between systems."""
-    words = (name(word) for word in SEPARATORS.split(plain(text)))
-    return " ".join(sorted(word for word in words if word)) or None
+def given_kana(text: str) -> str | None:
+    """The given name of a reading whose words are apart: the last of them."""
+    words = _sounds(text)
+    return _composed(_prolonged(words[-1])) if len(words) > 1 else None
 
 
 def date(value: object) -> str | None:
     """A day as ISO text; None for what is not a day of the calendar. Western and era writing."""
     if isinstance(value, datetime.date):
         return None if pd.isna(value) else value.isoformat()[:10]
+    if ISO.fullmatch(str(value)):
+        return _iso(int(str(value)[:4]), str(value)[5:7], str(value)[8:])
     text = re.sub(r"\s+(?=\D)|(?<=\D)\s+", "", plain(str(value))).strip().upper()
     western, era = WESTERN.fullmatch(text), ERA.fullmatch(text)
     if western:
@@ -94,7 +100,10 @@ def date(value: object) -> str | None:
 
 def code(value: object) -> str | None:
     """A holder's number as it is compared: half-width, no spaces or hyphens; leading zeros stay."""
-    return _composed(HYPHENS.sub("", re.sub(r"\s+", "", plain(str(value)))).upper())
+    text = str(value)
+    if text.isascii() and text.isalnum():
+        return text.upper()
+    return _composed(HYPHENS.sub("", re.sub(r"\s+", "", plain(text))).upper())
 
 
 def glyphs(text: str) -> str:
@@ -109,11 +118,30 @@ def glyph_table() -> dict[int, str]:
         return {ord(row["variant"]): row["standard"] for row in csv.DictReader(file)}
 
 
+def _name_words(text: str) -> list[str]:
+    return [word for part in SEPARATORS.split(text) for word in _name_word(part)]
+
+
 def _sounds(text: str) -> list[str]:
     """The words of a reading, vowels still as written."""
-    written = HYPHENS.sub("ー", plain(text).casefold().translate(HIRAGANA)).translate(SAME_SOUND)
-    written = VOICING_LEFT_OVER.sub("", written)
-    return [word for word in SEPARATORS.split(written) if word]
+    return [word for part in SEPARATORS.split(text) for word in _sound_word(part)]
+
+
+# A city has a hundred times more people than surnames and given names: words are worth remembering.
+@lru_cache(maxsize=2**16)
+def _name_word(part: str) -> tuple[str, ...]:
+    written = glyphs(plain(part)).casefold().translate(UNREADABLE_MARKS)
+    return tuple(word for word in SEPARATORS.split(written) if word)
+
+
+@lru_cache(maxsize=2**16)
+def _sound_word(part: str) -> tuple[str, ...]:
+    written = HYPHENS.sub("ー", plain(part).casefold().translate(HIRAGANA)).translate(SAME_SOUND)
+    return tuple(word for word in SEPARATORS.split(VOICING_LEFT_OVER.sub("", written)) if word)
+
+
+def _repeated(found: re.Match[str]) -> str:
+    return found[1] * (1 + len(found[2]))
 
 
 def _composed(text: str) -> str | None:

@@ -8,23 +8,26 @@ The person is then called by the older number.
 
 import pandas as pd
 
-from workbench.data.linking.compare import compared
+from workbench.data.linking.compare import description, field
 from workbench.data.linking.normalise import date, fold
 from workbench.data.linking.sources import Identity
 
 OFFICIAL = Identity(
     number="person_no", name="name", kana="name_kana", birth="birth_date", sex="sex", address="address"
 )
-# 通称名 may be sent in place of the name, and a reading where a name is asked for.
-ALSO_CALLED = (OFFICIAL._replace(name="alias", kana="alias"), OFFICIAL._replace(name="name_kana"))
+# 通称名 may be sent in place of the name; and the reading of a name in letters, where a name is asked for.
+ALIAS = OFFICIAL._replace(name="alias", kana="alias")
+READ_AS_NAME = OFFICIAL._replace(name="name_kana")
+IN_LETTERS = "[A-Za-zＡ-Ｚａ-ｚ]"
 SAME_PERSON = ["name", "kana", "birth", "sex"]
-FOR_EVER = "9999-12-31"
 
 
 def persons(resident: pd.DataFrame) -> pd.Series:
     """The person of each number of the register: number → person."""
-    spells = compared(resident, OFFICIAL).assign(
-        since=fold(resident["spell_from"], date), until=fold(resident["spell_to"], date).fillna(FOR_EVER)
+    described = description(resident, OFFICIAL)
+    spells = pd.DataFrame({name: field(described, name) for name in ["number", *SAME_PERSON]}).assign(
+        since=pd.to_datetime(fold(resident["spell_from"], date)),
+        until=pd.to_datetime(fold(resident["spell_to"], date)).fillna(pd.Timestamp.max),
     )
     stays = spells.groupby("number").agg(since=("since", "min"), until=("until", "max"))
     older = _older_numbers(spells, stays)
@@ -47,19 +50,24 @@ def _older_numbers(spells: pd.DataFrame, stays: pd.DataFrame) -> pd.Series:
     return again.set_index("newer")["older"]
 
 
-def described(resident: pd.DataFrame, moves: pd.DataFrame | None, person: pd.Series) -> pd.DataFrame:
-    """Every description of each person, with `person`: names old and new, alias, each place lived at."""
-    said = pd.concat(
-        [compared(resident, identity) for identity in (OFFICIAL, *ALSO_CALLED)], ignore_index=True
-    )
-    said = said.assign(person=said["number"].map(person)).dropna(subset=["person"]).drop_duplicates()
-    places = [said[["person", "place"]]]
+def descriptions(resident: pd.DataFrame, person: pd.Series) -> pd.DataFrame:
+    """Every name a person has been described by, old and new, alias and reading: with `person`."""
+    official = description(resident, OFFICIAL)
+    in_letters = official["name"].str.contains(IN_LETTERS, na=False)
+    said = [official, description(resident[in_letters], READ_AS_NAME)]
+    if "alias" in resident:
+        said.append(description(resident[resident["alias"].notna()], ALIAS))
+    return _of_person(pd.concat(said, ignore_index=True), person).drop(columns="address").drop_duplicates()
+
+
+def places(resident: pd.DataFrame, moves: pd.DataFrame | None, person: pd.Series) -> pd.DataFrame:
+    """Every place a person has lived at: `person` and `place`."""
+    lived = [description(resident, OFFICIAL)]
     if moves is not None:
-        places.append(_places(moves, person))
-    lived = pd.concat(places, ignore_index=True).dropna().drop_duplicates()
-    return said.drop(columns="place").drop_duplicates().merge(lived, on="person", how="left")
+        lived.append(description(moves, OFFICIAL))
+    at = _of_person(pd.concat(lived, ignore_index=True)[["number", "address"]].drop_duplicates(), person)
+    return at.assign(place=field(at, "place"))[["person", "place"]].dropna().drop_duplicates()
 
 
-def _places(moves: pd.DataFrame, person: pd.Series) -> pd.DataFrame:
-    places = compared(moves, Identity(number="person_no", address="address"))
-    return places.assign(person=places["number"].map(person))[["person", "place"]]
+def _of_person(described: pd.DataFrame, person: pd.Series) -> pd.DataFrame:
+    return described.assign(person=field(described, "number").map(person)).dropna(subset=["person"])

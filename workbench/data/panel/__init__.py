@@ -14,6 +14,7 @@ import pandas as pd
 
 from workbench.data.linking import Links
 from workbench.data.panel import counsel, health, households, money, school, targets
+from workbench.data.panel.calendar import index_dates
 from workbench.data.panel.view import Column, Sources, View
 from workbench.errors import Unusable
 
@@ -59,7 +60,11 @@ COLUMNS: dict[str, Column] = {
 }
 TARGETS = ("poverty", "abuse_report", "absent_30d_next_year", "young_carer")
 # Made for the columns above and not shown.
-STEPS: dict[str, Column] = {"pupil": school.pupil}
+STEPS: dict[str, Column] = {
+    "pupil": school.pupil,
+    "index_date": lambda view: index_dates(view.children["fy"]),
+    "here_since": health.here_since,
+}
 
 
 def child_year(

@@ -1,5 +1,6 @@
 """Fiscal years, index dates and school-year ages: the panel's sense of time."""
 
+import numpy as np
 import pandas as pd
 
 from workbench.data.linking.normalise import date, fold
@@ -39,3 +40,14 @@ def grade(birth: pd.Series, fy: pd.Series) -> pd.Series:
 def index_dates(fy: pd.Series) -> pd.Series:
     """The index date of each fiscal year of a column."""
     return pd.to_datetime(fy.map({year: index_date(int(year)) for year in fy.dropna().unique()}))
+
+
+def months_after(day: pd.Series, months: int) -> pd.Series:
+    """The same day some months later; the last of the month where it has no such day."""
+    first = day.to_numpy().astype("datetime64[M]")
+    into = day.to_numpy().astype("datetime64[D]") - first.astype("datetime64[D]")
+    later = first + months
+    last = (later + 1).astype("datetime64[D]") - 1
+    return pd.Series(np.minimum(later.astype("datetime64[D]") + into, last), index=day.index).astype(
+        day.dtype
+    )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from workbench.data.panel.calendar import days, index_dates
+from workbench.data.panel.calendar import days, index_dates, months_after
 from workbench.data.panel.view import View, true, yes_no
 
 # Doses and the month of age they are due (予防接種実施規則, simplified to the dictionary's schedule).
@@ -51,12 +51,11 @@ def vaccinations_missing(view: View) -> pd.Series:
     who has such doses and no linked record of them."""
     if not view.has("vaccine"):
         return view.missing.astype("Int64")
-    index = index_dates(view.children["fy"])
     given = _given(view.table("vaccine"))
     count = pd.Series(0, index=view.children.index, dtype="Int64")
     for (vaccine, dose), month in SCHEDULE.items():
         on = pd.to_datetime(view.children["child_id"].map(given.get((vaccine, dose), {})))
-        count += (_fell_due_here(view, month, grace=GRACE) & ~(on < index)).astype("Int64")
+        count += (_fell_due_here(view, month, grace=GRACE) & ~(on < view["index_date"])).astype("Int64")
     return count.clip(upper=MOST_DOSES_MISSING).where((count == 0) | _has_infant_record(view))
 
 
@@ -76,6 +75,13 @@ def _given(vaccine: pd.DataFrame) -> dict[tuple[str, int], pd.Series]:
     return {dose: days_of.droplevel([0, 1]) for dose, days_of in first.groupby(level=[0, 1])}
 
 
+def here_since(view: View) -> pd.Series:
+    """The day each child was first registered here."""
+    resident = view.table("resident")
+    since = days(resident["spell_from"]).groupby(resident["person"]).min()
+    return view.children["child_id"].map(since)
+
+
 def _has_infant_record(view: View) -> pd.Series:
     """Whether a number of the infant checks is linked to the child at all."""
     persons = [view.table(table)["person"] for table in ("infant_check", "vaccine") if view.has(table)]
@@ -84,13 +90,5 @@ def _has_infant_record(view: View) -> pd.Series:
 
 def _fell_due_here(view: View, month: int, *, grace: pd.Timedelta = NONE) -> pd.Series:
     """Whether that month of age, and the grace, passed while the child was registered here."""
-    resident = view.table("resident")
-    since = days(resident["spell_from"]).groupby(resident["person"]).min()
-    limit = _months_after(view.children["birth"], month) + grace
-    return (limit >= view.children["child_id"].map(since)) & (limit <= index_dates(view.children["fy"]))
-
-
-def _months_after(birth: pd.Series, months: int) -> pd.Series:
-    distinct = birth.dropna().unique()
-    later = pd.DatetimeIndex(distinct) + pd.DateOffset(months=months)
-    return birth.map(dict(zip(distinct, later, strict=True)))
+    limit = months_after(view.children["birth"], month) + grace
+    return (limit >= view["here_since"]) & (limit <= view["index_date"])

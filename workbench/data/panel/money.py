@@ -28,7 +28,7 @@ def equivalised_income(view: View, *, later: int = -1) -> pd.Series:
     homes = _homes(view, declared, later=later)
     income = homes["disposable"].sum(min_count=1) / YEN_PER_MAN / np.sqrt(homes["person"].nunique())
     known = income.mask(homes["undeclared"].sum() > 0)
-    return view.of_home(known).astype("float64")
+    return view.of_home(known).astype("float64").round(1)
 
 
 def tax_exempt(view: View) -> pd.Series:
@@ -56,12 +56,14 @@ def welfare(view: View) -> pd.Series:
 
 def arrears(view: View) -> pd.Series:
     """Whether a member was in arrears last year, with fees or with tax; a no needs both sources."""
-    behind = [pd.DataFrame({"person": [], "fy": []})]
+    behind = []
     if view.has("arrears"):
-        behind.append(view.table("arrears")[["person", "fy"]])
+        behind.append(view.table("arrears"))
     if view.has("tax"):
-        behind.append(view.table("tax").loc[lambda tax: true(tax["tax_arrears"]), ["person", "fy"]])
-    last_year = pd.concat(behind)
+        behind.append(view.table("tax").loc[lambda tax: true(tax["tax_arrears"])])
+    if not behind:
+        return view.missing
+    last_year = pd.concat([rows[["person", "fy"]] for rows in behind])
     some = view.has_member_among(last_year.assign(fy=last_year["fy"] + 1))
     return yes_no(some, known=some | view.has("arrears", "tax"))
 
