@@ -341,13 +341,13 @@ def test_a_kernel_sees_what_is_valid_for_its_purpose_and_nothing_else(office):
 def test_an_exported_bundle_verifies_elsewhere_with_its_revocations(office, tmp_path):
     office.admitted()
 
-    copy = shelf(office).export("child-year@1", to=tmp_path / "out", now=office.clock())
+    copy = shelf(office).export("child-year@1", to=tmp_path / "out", by="sato", now=office.clock())
 
     trusted = Trusted.of(KeyRing.of(office.home))
     assert verify_bundle(copy, trusted=trusted, now=office.clock()).purpose == "attendance"
     assert (tmp_path / "out" / revocations.NAME).exists()
     with pytest.raises(Refused):
-        shelf(office).export("child-year@1", to=tmp_path / "out", now=office.clock())
+        shelf(office).export("child-year@1", to=tmp_path / "out", by="sato", now=office.clock())
 
 
 # ---------------------------------------------------------------- kill -9

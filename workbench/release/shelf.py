@@ -19,7 +19,9 @@ from workbench.artifact.keys import KeyRing
 from workbench.artifact.store import Store
 from workbench.artifact.times import from_text
 from workbench.artifact.verifying import Admission, Trusted, verify_bundle
+from workbench.audit import Event
 from workbench.errors import NotFound, Refused, Untrusted, Usage
+from workbench.governance.people import People, why_not
 from workbench.home import Home, publish_folder
 from workbench.release import admission, report, revocations, staging, tables
 from workbench.state import State
@@ -127,8 +129,13 @@ class Shelf:
             if entry.purpose == purpose and entry.status(now=now) is Status.VALID:
                 yield self.open(entry.id, now=now)
 
-    def export(self, wanted: str, *, to: Path, now: datetime) -> Path:
-        """A copy of the signed bundle in a new folder of `to`, with the list of revocations beside it."""
+    def export(self, wanted: str, *, to: Path, by: str, now: datetime) -> Path:
+        """
+        A copy of the signed bundle in a new folder of `to`, with the list of revocations beside it.
+
+        Refused for who may not export; the log has it before anything is copied.
+        """
+        staging.expect(why_not(People(self.state).get(by), "export"))
         opened = self.open(wanted, now=now)
         final = to / f"{opened.entry.name}-{opened.entry.version}"
         if final.exists():
@@ -136,6 +143,13 @@ class Shelf:
                 ja=f"{final.name} は既に書き出し先にあります。別の場所を指定してください。",
                 en=f"{final.name} is already there; name another place.",
             )
+        self.state.record(
+            Event.BUNDLE_EXPORTED,
+            actor=by,
+            manifest=opened.entry.manifest,
+            name=opened.entry.name,
+            version=opened.entry.version,
+        )
         to.mkdir(parents=True, exist_ok=True)
         aside = to / f".{final.name}.aside"
         shutil.rmtree(aside, ignore_errors=True)

@@ -5,6 +5,7 @@ What is handed in is copied first, file by file and only plain files, so that no
 the checks; the report is written into the copy, and the manifest seals it.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -25,6 +26,7 @@ from workbench.release.requests import Request
 REPORT_FOLDER = "report"
 REPORT = f"{REPORT_FOLDER}/report.json"
 PAGE = f"{REPORT_FOLDER}/report.html"
+DRAFT = ".draft-"
 # Written by us at the end; whatever was handed in under these names is not taken.
 OURS = (REPORT, PAGE, manifest.MANIFEST, manifest.ENVELOPE)
 
@@ -47,6 +49,33 @@ def expect_reason(why: str) -> None:
     """Every request and revocation says why."""
     if not why.strip():
         raise Refused(ja="理由を一文で書いてください（--why）。", en="Say why in one sentence (--why).")
+
+
+@contextmanager
+def drafting(home: Home) -> Iterator[Path]:
+    """A folder to prepare a release in, gone afterwards; a kill leaves it to `clear_drafts`."""
+    folder = home.staging / f"{DRAFT}{secrets.token_hex(8)}"
+    folder.mkdir(mode=0o700)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def clear_drafts(home: Home) -> None:
+    """Remove the drafts whose makers are gone: the system lets go of a dead process's lock."""
+    for folder in home.staging.glob(f"{DRAFT}*"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(handle)
 
 
 @contextmanager

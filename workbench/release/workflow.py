@@ -203,6 +203,12 @@ class Workflow:
                 found.author, votes=self._cast(connection, found), needed=self._needed(found)
             )
 
+    def standing_votes(self, request: str) -> list[dict[str, str]]:
+        """The votes on the report as it stands, each verified with its person's key."""
+        with self.state.reading() as connection:
+            ballots = self._ballots(connection, requests.find(connection, request))
+        return [{**vars(ballot), "role": str(ballot.role), "vote": str(ballot.vote)} for ballot in ballots]
+
     def admit(self, request: str) -> Request:
         """
         Decide, log, sign, shelve. Refused while votes are missing; Untrusted when the bundle has changed.
@@ -271,6 +277,7 @@ class Workflow:
         """Finish the admissions and revocations that a kill interrupted. Harmless when there are none."""
         with self._alone():
             clear_leftovers(self.home.staging)
+            staging.clear_drafts(self.home)
             with self.state.reading() as connection:
                 begun = list(requests.every(connection, state=State.ADMITTING))
                 shelved = list(requests.every(connection, state=State.ADMITTED))
