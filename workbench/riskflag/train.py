@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from workbench.errors import Refused
-from workbench.riskflag.binning import Binned, Integers, bin_item, counts_of
+from workbench.riskflag.binning import Binned, bin_item, counts_of
 from workbench.riskflag.define import Definition
 from workbench.riskflag.part import Part
 from workbench.riskflag.population import Considered, considered
@@ -249,31 +249,3 @@ def plain_parameters(estimator: Any) -> dict[str, Any]:
         else repr(value)
         for name, value in sorted(estimator.get_params().items())
     }
-
-
-def smallest_cell(model: Model, part: Part, *, definition: Definition) -> int:
-    """
-    The fewest training rows behind any points of the model: what a disclosure check compares.
-
-    Levels with the same points are one cell, because the model cannot tell them apart.
-    """
-    cells = cell_counts(model, part, definition=definition)
-    return min(count for counts in cells.values() for count in counts.values() if count)
-
-
-def cell_counts(model: Model, part: Part, *, definition: Definition) -> dict[str, dict[int, int]]:
-    """Training rows for each number of points of each feature."""
-    among = considered(definition, part)
-    scored = engine.score(model, among.part.table(model.items))
-    return {
-        feature.name: cells_of(feature, scored.places[:, column])
-        for column, feature in enumerate(model.features)
-    }
-
-
-def cells_of(feature: Feature, places: Integers) -> dict[int, int]:
-    cells: dict[int, int] = {}
-    points = [*feature.points, feature.unseen or 0, feature.missing]
-    for value, count in zip(points, counts_of(feature, places).tolist(), strict=True):
-        cells[value] = cells.get(value, 0) + count
-    return cells
