@@ -131,7 +131,7 @@ def counted(
     refused = np.where(
         truant,
         LINE + 4 + rng.exponential(rule["refused_beyond_line"], shape),
-        rng.gamma(0.8, 14 * near**2, shape),
+        rng.gamma(0.8, 20 * near**3, shape),
     )
     refused = np.where(truant, np.minimum(refused, YEAR_DAYS - 4), np.minimum(refused, LINE - 3))
     own = rng.gamma(1.1, 1 / 1.1, (shape[0], 1))
@@ -140,13 +140,13 @@ def counted(
         "sick": rng.poisson(rule["sick_mean"] * own * np.exp(0.15 * weak + 0.08 * hardship - 0.015), shape),
         "other": rng.poisson(rule["other_mean"], shape),
         "late": rng.poisson(
-            rule["late_mean"] * own * np.exp(0.3 * hardship + 0.35 * np.clip(margin + 3, 0, 4) - 0.35)
+            rule["late_mean"] * own * np.exp(0.3 * hardship + 0.45 * np.clip(margin + 3, 0, 4) - 0.46)
         ),
         "early": rng.poisson(rule["early_mean"] * own * np.exp(0.25 * np.clip(margin + 3, 0, 4) - 0.2)),
         "nurse": rng.poisson(
             rule["nurse_mean"]
             * rng.gamma(1.2, 1 / 1.2, shape)
-            * np.exp(0.3 * weak + 0.2 * np.clip(margin + 3, 0, 4) - 0.2)
+            * np.exp(0.3 * weak + 0.3 * np.clip(margin + 3, 0, 4) - 0.3)
         ),
     }
 
