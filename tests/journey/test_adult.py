@@ -129,7 +129,7 @@ def test_adult_goes_from_a_census_file_to_scored_rows(office):
     admit(workflow, model.id, ("abe", "ito"))
 
     now = datetime.now(UTC)
-    export = registry(home, state).export("higher-income", to=folder, now=now)
+    export = registry(home, state).export("higher-income", to=folder, now=now, by="abe")
     held_back.drop(columns="salary-class").to_parquet(folder / "next.parquet")
     summary = score_batch(
         export, folder / "next.parquet", folder / "scored", trusted=Trusted.of(KeyRing.of(home)),

@@ -17,6 +17,7 @@ import pandas as pd
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.revocations import Revocations
 from workbench.artifact.trust import Trusted
+from workbench.demo import cast
 from workbench.demo.city import OUTCOMES, RECORDS
 from workbench.demo.journal import Figures
 from workbench.demo.journey import Journey, refused
@@ -37,7 +38,7 @@ def scoring(journey: Journey) -> Figures:
     work = journey.work / "scoring"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    export = registry(journey.home, journey.state).export(MODEL, to=work, now=datetime.now(UTC))
+    export = registry(journey.home, journey.state).export(MODEL, to=work, now=datetime.now(UTC), by=cast.SECOND_OFFICER)
     out = journey.home.path / CANDIDATES
     shutil.rmtree(out, ignore_errors=True)
     purpose = journey.project.purpose
