@@ -83,12 +83,18 @@ def here_since(view: View) -> pd.Series:
 
 
 def _has_infant_record(view: View) -> pd.Series:
-    """Whether a number of the infant checks is linked to the child at all."""
-    persons = [view.table(table)["person"] for table in ("infant_check", "vaccine") if view.has(table)]
-    return view.children["child_id"].isin(pd.concat(persons).unique())
+    """Whether a check or a dose of before the index date is linked to the child at all."""
+    dated = {"infant_check": "due_date", "vaccine": "given_on"}
+    seen = [
+        pd.Series(days(view.table(table)[column]).array, index=view.table(table)["person"])
+        for table, column in dated.items()
+        if view.has(table)
+    ]
+    first = pd.concat(seen).groupby(level=0).min()
+    return view.children["child_id"].map(first) < view["index_date"]
 
 
 def _fell_due_here(view: View, month: int, *, grace: pd.Timedelta = NONE) -> pd.Series:
-    """Whether that month of age, and the grace, passed while the child was registered here."""
-    limit = months_after(view.children["birth"], month) + grace
-    return (limit >= view["here_since"]) & (limit <= view["index_date"])
+    """Whether the child came here before that month of age, and the grace was over on the index date."""
+    due = months_after(view.children["birth"], month)
+    return (due >= view["here_since"]) & (due + grace <= view["index_date"])
