@@ -133,6 +133,7 @@ class State:
 
     def drain(self) -> None:
         """Move what is waiting to the log. Raises Untrusted when the log is older than this state."""
+        # Two drains at once would still write each event once; holding the log spares the second the search.
         with self.log.locked():
             self._expect_log(self.log.count)
             waiting = self.waiting()

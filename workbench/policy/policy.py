@@ -8,7 +8,7 @@ names a source for each change. What was overridden is part of the policy, and o
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +89,13 @@ def load(profile: str = "standard", override: Path | None = None) -> Policy:
             ja=f"ポリシーの種類は {'、'.join(PROFILES)} のいずれかです。",
             en=f"The policy profiles are {', '.join(PROFILES)}.",
         )
-    policy = Policy(profile, builtin(profile))
+    policy = Policy(profile, dict(builtin(profile)))
     return parse_override(read_text(override), policy, name=override.name) if override else policy
 
 
+@cache
 def builtin(profile: str) -> dict[str, Threshold]:
-    """The thresholds of a profile as shipped."""
+    """The thresholds of a profile as shipped; read once."""
     written = read_yaml(read_text(FOLDER / f"{profile}.yaml"), name=profile)
     if "extends" not in written:
         return {name: threshold(name, fields) for name, fields in written["thresholds"].items()}
