@@ -52,10 +52,6 @@ def year_of(days: np.ndarray) -> np.ndarray:
     return _CALENDAR_YEAR[np.asarray(days) - _ORIGIN]
 
 
-def month_of(days: np.ndarray) -> np.ndarray:
-    return _MONTH[np.asarray(days) - _ORIGIN]
-
-
 def iso(days: np.ndarray) -> np.ndarray:
     """`YYYY-MM-DD` strings; None where the day is NEVER."""
     days = np.asarray(days)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.population.calendar import END, INDEX_DAYS, NEVER, YEARS
-from workbench.population.chance import Array, Draw, bar, between, happens, persistent
+from workbench.population.chance import Array, Draw, bar, happens, persistent
 from workbench.population.families import Families, Kids
 from workbench.population.health import Health
 from workbench.population.money import Money
@@ -209,6 +209,3 @@ def consultations(draw: Draw, kids: Kids, structure: Structure, health: Health, 
         + persistent(draw.rng("care.consultation"), shape=present.shape, stays=rule["stays"])
     )
     return happens(score, share=rule["rate"], among=present)
-
-
-__all__ = ["Care", "between", "care"]

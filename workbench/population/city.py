@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import Usage
-from workbench.population import register_rows, rows_care, rows_infant, rows_money, rows_school
+from workbench.population import register_rows, rows_care, rows_infant, rows_money, rows_notes, rows_school
 from workbench.population.chance import Draw
 from workbench.population.params import Params
 from workbench.population.tables import Table
@@ -91,10 +91,10 @@ def raw_tables(truth: World, pupils: rows_school.Pupils) -> Iterator[tuple[str, 
     yield "pupil", rows_school.pupil(pupils, writing)
     yield "school_aid", rows_school.school_aid(pupils, writing)
     yield "attendance", rows_school.attendance(pupils)
-    yield "school_health", rows_school.school_health(pupils)
-    yield "nurse_visit", rows_school.nurse_visit(pupils)
-    yield "school_survey", rows_school.school_survey(pupils)
-    yield "bullying", rows_school.bullying(pupils)
+    yield "school_health", rows_notes.school_health(pupils)
+    yield "nurse_visit", rows_notes.nurse_visit(pupils)
+    yield "school_survey", rows_notes.school_survey(pupils)
+    yield "bullying", rows_notes.bullying(pupils)
     consult = rows_care.consult(truth, writing)
     yield "consult", consult
     yield "consult_contact", rows_care.consult_contact(truth, consult)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from workbench.population.calendar import END, INDEX_DAYS, NEVER, START, fy_start
+from workbench.population.calendar import END, INDEX_DAYS, NEVER, fy_start
 from workbench.population.chance import Array, Draw, bar, happens
 from workbench.population.families import Families, Kids
 from workbench.population.structure import IN_PANEL, Structure
@@ -164,6 +164,3 @@ def doses_missing(kids: Kids, health_of: Health, *, arrives: Array, days: Array)
         owed = (due >= arrives)[:, None] & (due[:, None] + GRACE_DAYS <= days)
         missing += owed & (given[:, None] >= days)
     return np.minimum(missing, 6)
-
-
-__all__ = ["CHECKS", "DOSES", "START", "Health", "doses_missing", "health"]

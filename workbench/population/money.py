@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.population.calendar import INDEX_DAYS, YEARS
-from workbench.population.chance import Array, Draw, bar, happens, persistent
+from workbench.population.calendar import INDEX_DAYS
+from workbench.population.chance import Array, Draw, bar, persistent
 from workbench.population.families import Families, Kids
 from workbench.population.structure import IN_PANEL, Structure
 
@@ -212,6 +212,3 @@ def take_home(disposable: Array, *, exempt: Array) -> tuple[Array, Array, Array,
 def thousands(yen: Array) -> Array:
     """Rounded to 1,000 yen."""
     return (np.round(yen / 1000) * 1000).astype(np.int64)
-
-
-__all__ = ["YEARS", "Money", "happens", "money", "take_home"]

@@ -14,9 +14,8 @@ from workbench.population.calendar import END, INDEX_DAYS, NEVER, RECORDS, fy_st
 from workbench.population.chance import Array, Draw, between
 from workbench.population.families import Families, Kids
 from workbench.population.names import LANGUAGE_SHARES, LANGUAGES, SPACE, Names, names
-from workbench.population.structure import CORESIDENT, GRANDPARENTS, ONE_ADULT, Structure
+from workbench.population.structure import CORESIDENT, GRANDPARENTS, Structure
 
-ROLES = ("mother", "father", "step", "grandfather", "grandmother", "child")
 MOTHER, FATHER, STEP, GRANDFATHER, GRANDMOTHER, CHILD = range(6)
 MAJORITY = 6640  # A little more than eighteen years, in days.
 COHORTS = ((1963, "senior"), (1996, "parent"), (2011, "child"), (9999, "small"))
@@ -169,11 +168,7 @@ def dressed(
     given = givens(draw, table, language=language[family], male=male, birth=birth, family=family)
     alias = aliases(draw, table, structure, family=family, male=male, birth=birth)
     away, second = short_absences(draw, start=everyone["start"], end=everyone["end"])
-    of_child = np.empty((child >= 0).sum(), dtype=np.int64)
-    of_child[child[child >= 0]] = np.nonzero(child >= 0)[0]
-    of_role = np.full((families.size, CHILD), -1)
-    adults = role < CHILD
-    of_role[family[adults], role[adults]] = np.nonzero(adults)[0]
+    of_child, of_role = indices(family=family, role=role, child=child, families=families.size)
     numbers = np.arange(size)
     return People(
         child=child,
@@ -191,6 +186,16 @@ def dressed(
         size=size,
         **everyone,
     )
+
+
+def indices(*, family: Array, role: Array, child: Array, families: int) -> tuple[Array, Array]:
+    """The person of each child, and of each adult role by family (-1 for nobody)."""
+    of_child = np.empty((child >= 0).sum(), dtype=np.int64)
+    of_child[child[child >= 0]] = np.nonzero(child >= 0)[0]
+    of_role = np.full((families, CHILD), -1)
+    adults = role < CHILD
+    of_role[family[adults], role[adults]] = np.nonzero(adults)[0]
+    return of_child, of_role
 
 
 def surnames(
@@ -285,6 +290,3 @@ def short_absences(draw: Draw, *, start: Array, end: Array) -> tuple[Array, Arra
     back = away + between(rng, np.full(size, 10), np.full(size, 41))
     goes = (rng.random(size) < draw["noise.two_numbers"] * 1.65) & (away > low + 40) & (back < high - 40)
     return np.where(goes, away, NEVER), np.where(goes, back, NEVER)
-
-
-__all__ = ["CHILD", "ONE_ADULT", "People", "labelled", "people", "scrambled"]

@@ -142,38 +142,38 @@ def address_history(world: World, writing: Writing) -> Table:
     """Arrival or birth, every move, and the return of those who were away."""
     people, homes = world.people, world.homes
     everyone = np.arange(people.size)
-    fixed = world.settled[everyone]
-    movers = everyone[~fixed]
-    counts = np.append(homes.first[1:], len(homes.family)) - homes.first
-    per = counts[people.family[movers]]
-    who = np.repeat(movers, per)
-    home = (
-        np.repeat(homes.first[people.family[movers]], per)
-        + np.arange(per.sum())
-        - np.repeat(np.cumsum(per) - per, per)
-    )
-    during = (homes.since[home] > people.start[who]) & (homes.since[home] < people.end[who])
-    who, home = who[during], home[during]
-    back = np.nonzero(people.second_from < NEVER)[0]
-    person = np.concatenate([everyone, who, back])
-    day = np.concatenate([people.start, homes.since[home], people.second_from[back]])
     born = (people.start == people.birth) & (people.role == CHILD)
+    mover, home = moves(world)
+    back = np.nonzero(people.second_from < NEVER)[0]
+    person = np.concatenate([everyone, mover, back])
+    day = np.concatenate([people.start, homes.since[home], people.second_from[back]])
     reason = np.concatenate(
-        [np.where(born, BORN, MOVED_IN), np.full(len(who), MOVED), np.full(len(back), MOVED_IN)]
-    )
-    place = np.concatenate(
-        [world.home_of(everyone, people.start), home, world.home_of(back, people.second_from[back])]
+        [np.where(born, BORN, MOVED_IN), np.full(len(mover), MOVED), np.full(len(back), MOVED_IN)]
     )
     order = np.lexsort((day, person))
     order = order[day[order] < END]
-    person, day, reason, place = person[order], day[order], reason[order], place[order]
+    person, day, reason = person[order], day[order], reason[order].astype(object)
+    place = world.home_of(person, day)
     frame = pd.DataFrame(
         {
             "person_no": people.number_on(person, day),
             "moved_on": iso(day),
-            "reason": reason.astype(object),
+            "reason": reason,
             "block_code": places()["block"].to_numpy()[homes.block[place]],
             "address": writing.address(place),
         }
     )
     return Table(frame, "person_no", person)
+
+
+def moves(world: World) -> tuple[Array, Array]:
+    """Everybody's moves with the family: person and the home moved to, within the person's time here."""
+    people, homes = world.people, world.homes
+    movers = np.nonzero(~world.settled)[0]
+    first = homes.first[people.family[movers]]
+    count = np.append(homes.first[1:], len(homes.family))[people.family[movers]] - first
+    who = np.repeat(movers, count)
+    # The homes of a family stand together: count on from its first.
+    home = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
+    during = (homes.since[home] > people.start[who]) & (homes.since[home] < people.end[who])
+    return who[during], home[during]

@@ -64,25 +64,14 @@ def advice_days(world: World) -> Array:
 
 
 def consult(world: World, writing: Writing) -> Table:
+    """A row per case, in the order of acceptance."""
     draw, found = world.draw, cases(world)
     order = np.lexsort((found["person"], found["accepted"]))
     found = {name: values[order] for name, values in found.items()}
     size = len(order)
-    rng = draw.rng("rows.consult")
     spelling = Spelling(writing, "consult", found["person"], np.arange(size), size, found["accepted"])
     only_kana = draw.rng("noise.kana_only").random(size) < draw["noise.kana_only"]
-    report, unborn = found["kind"] == REPORT, found["kind"] == EXPECTING
-    violence = world.care.violence[found["family"]]
-    # A child who sees violence between its parents is harmed psychologically (面前DV).
-    abuse = np.where(
-        violence & (rng.random(size) < 0.8), "1", choose(rng, draw["care.abuse_type"], size=size)
-    )
-    route = np.where(
-        report | unborn,
-        choose(rng, draw["care.route"], size=size),
-        np.where(rng.random(size) < 0.6, "3", "4"),
-    )
-    late = before_end(found["opens"]) == NEVER
+    unborn = found["kind"] == EXPECTING
     return table(
         {
             "child_name": np.where(only_kana, None, spelling.name),
@@ -90,17 +79,7 @@ def consult(world: World, writing: Writing) -> Table:
             "child_birth_date": np.where(unborn, None, spelling.birth_date),
             "child_sex": np.where(unborn, None, spelling.sex),
             "address": spelling.address,
-            "accepted_on": iso(found["accepted"]),
-            "kind": found["kind"],
-            "abuse_type": np.where(report, abuse, None),
-            "route": np.where(unborn, "5", route),
-            "perpetrator": np.where(report, choose(rng, draw["care.perpetrator"], size=size), None),
-            "yotai_class": codes(found["class"], missing=(found["class"] == 0) | late),
-            "registered_on": iso(before_end(found["opens"])),
-            "closed_on": iso(before_end(np.where(late, NEVER, found["closes"]))),
-            "custody_on": iso(before_end(found["custody"])),
-            "dv": flag(violence),
-            "yc_known_on": iso(before_end(found["known"])),
+            **circumstances(world, found),
         },
         key="case_id",
         keys=numbered(draw, "C", size, digits=7),
@@ -108,6 +87,35 @@ def consult(world: World, writing: Writing) -> Table:
         owner=found["person"],
         by=(found["accepted"],),
     )
+
+
+def circumstances(world: World, found: dict[str, Array]) -> dict[str, Array]:
+    """What the desk noted about each case, as far as it is known when the records end."""
+    draw, kind, size = world.draw, found["kind"], len(found["kind"])
+    rng = draw.rng("rows.consult")
+    violence = world.care.violence[found["family"]]
+    # A child who sees violence between its parents is harmed psychologically (面前DV).
+    abuse = choose(rng, draw["care.abuse_type"], size=size)
+    abuse = np.where(violence & (rng.random(size) < 0.8), "1", abuse)
+    asked = np.where(rng.random(size) < 0.6, "3", "4")
+    route = np.select(
+        [kind == REPORT, kind == EXPECTING], [choose(rng, draw["care.route"], size=size), "5"], asked
+    )
+    opens = before_end(found["opens"])
+    registered = (found["class"] > 0) & (opens < NEVER)
+    return {
+        "accepted_on": iso(found["accepted"]),
+        "kind": kind,
+        "abuse_type": np.where(kind == REPORT, abuse, None),
+        "route": route,
+        "perpetrator": np.where(kind == REPORT, choose(rng, draw["care.perpetrator"], size=size), None),
+        "yotai_class": codes(found["class"], missing=~registered),
+        "registered_on": iso(opens),
+        "closed_on": iso(np.where(registered, before_end(found["closes"]), NEVER)),
+        "custody_on": iso(before_end(found["custody"])),
+        "dv": flag(violence),
+        "yc_known_on": iso(before_end(found["known"])),
+    }
 
 
 def before_end(days: Array) -> Array:

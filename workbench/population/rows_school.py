@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from workbench.population.calendar import INDEX_DAYS, YEARS, fy_of, iso, month_names
-from workbench.population.chance import Array, bar, happens, spread
+from workbench.population.calendar import INDEX_DAYS, YEARS, iso, month_names
+from workbench.population.chance import Array, bar, spread
 from workbench.population.people import labelled
 from workbench.population.school import ELEMENTARY, JUNIOR_HIGH_CODE, NO_SCHOOL, SCHOOL_DAYS, monthly
 from workbench.population.spelling import Spelling
@@ -18,10 +18,6 @@ from workbench.population.writing import Writing, flag
 
 CLASS_SIZE = 32
 WINTER = np.array([1.0, 0.9, 0.9, 0.6, 0.1, 0.9, 1.0, 1.2, 1.4, 1.7, 1.6, 1.0])
-HEIGHT = {
-    True: (117.3, 123.1, 128.4, 133.9, 139.5, 146.0, 153.8, 160.8, 165.9),
-    False: (116.3, 122.1, 127.9, 134.3, 141.1, 147.7, 152.4, 155.1, 156.4),
-}
 
 
 @dataclass(frozen=True)
@@ -243,140 +239,4 @@ def attendance(pupils: Pupils) -> Table:
         },
         row=row,
         by=pupils.column[row] * 12 + month,
-    )
-
-
-def school_health(pupils: Pupils) -> Table:
-    world, rule = pupils.world, pupils.world.draw["school.health_check"]
-    rng, size, kids = world.draw.rng("rows.school_health"), len(pupils.child), world.kids
-    hardship = world.structure.hardship[kids.family[pupils.child]]
-    male, step = kids.male[pupils.child], pupils.grade - 6
-    mean = np.where(male, np.array(HEIGHT[True])[step], np.array(HEIGHT[False])[step])
-    tall = rng.standard_normal(kids.size)[pupils.child]
-    height = np.round(mean * (1 + 0.042 * tall), 1)
-    # Deviation from the weight expected at this height: 20 % and more is obese, -20 % and less thin.
-    build = (
-        0.15 * hardship
-        + np.sqrt(0.8) * rng.standard_normal(kids.size)[pupils.child]
-        + np.sqrt(0.2) * rng.standard_normal(size)
-    )
-    obese, thin = build > bar(build, share=rule["obese"]), -build > bar(-build, share=rule["thin"])
-    excess = np.where(
-        obese, 0.21 + 0.12 * rng.random(size), np.where(thin, -0.27 + 0.06 * rng.random(size), 0.06 * build)
-    )
-    weight = np.round(15.2 * (height / 100) ** 2.6 * (1 + excess), 1)
-    bad = 0.45 * hardship + rng.logistic(size=(kids.size, 1))[pupils.child, 0] + rng.logistic(size=size)
-    everyone = np.ones(size, dtype=bool)
-    share = {0: rule["teeth"]["elementary"], 1: rule["teeth"]["junior_high"]}
-    decayed = happens(bad, share=share, among=everyone, group=pupils.junior.astype(int))
-    late = 0.5 * hardship + rng.logistic(size=size)
-    missed = late > bar(late, share=rule["missed"])
-    teeth = np.where(decayed, np.minimum(rng.geometric(0.45, size), 12), 0)
-    return pupils.table(
-        {
-            "fy": integers(YEARS[pupils.column]),
-            "missed": flag(missed),
-            "height": np.where(missed, np.nan, height),
-            "weight": np.where(missed, np.nan, weight),
-            "obesity": np.where(missed, None, np.where(obese, "1", np.where(thin, "3", "2")).astype(object)),
-            "untreated_teeth": integers(teeth, missing=missed),
-        }
-    )
-
-
-def days_at_school(pupils: Pupils, rows: Array, rng: np.random.Generator) -> Array:
-    """A day of each row's FY between the spring and the spring holidays, while the child is here."""
-    kids, column = pupils.world.kids, pupils.column[rows]
-    low = np.maximum(INDEX_DAYS[column] + 8, kids.starts[pupils.child[rows]])
-    high = np.minimum(INDEX_DAYS[column] + 355, kids.ends[pupils.child[rows]])
-    return low + np.floor(rng.random(len(rows)) * np.maximum(high - low, 1)).astype(np.int64)
-
-
-def nurse_visit(pupils: Pupils) -> Table:
-    school, rng = pupils.world.school, pupils.world.draw.rng("rows.nurse")
-    rows = np.repeat(np.arange(len(pupils.child)), school.nurse[pupils.child, pupils.column])
-    day = days_at_school(pupils, rows, rng)
-    strained = school.liability[pupils.child, pupils.column][rows] > 2.0
-    chance = rng.random(len(rows)) * np.where(strained, 0.8, 1.0)
-    reason = np.select([chance < 0.10, chance < 0.20, chance < 0.60], ["3", "4", "2"], "1").astype(object)
-    return pupils.table({"visited_on": iso(day), "reason": reason}, row=rows, by=day)
-
-
-def school_survey(pupils: Pupils) -> Table:
-    world, rule = pupils.world, pupils.world.draw["school.survey"]
-    rng, size = world.draw.rng("rows.survey"), len(pupils.child)
-    at = (pupils.child, pupils.column)
-    hardship, weak = (
-        world.structure.hardship[world.kids.family[pupils.child]],
-        world.health.vulnerability[pupils.child],
-    )
-    # The gap of poor children widens with age (Minoh).
-    slope = rule["score_on_hardship"] * np.where(pupils.grade >= 10, 1.2, 0.8)
-    able = rng.standard_normal(world.kids.size)[pupils.child]
-    score = 50 + slope * hardship - 1.2 * weak + 8.0 * able + 4.7 * rng.standard_normal(size)
-    fit = -0.2 * hardship - 0.2 * weak + rng.logistic(size=size)
-    edges = [
-        bar(fit, share=float(share)) for share in np.cumsum([rule["fitness"][letter] for letter in "ABCD"])
-    ]
-    fitness = np.array(list("ABCDE"), dtype=object)[(fit[:, None] <= np.array(edges)).sum(axis=1)]
-    hungry = 0.6 * hardship + rng.logistic(size=size)
-    everyone = np.ones(size, dtype=bool)
-    skips = happens(
-        hungry,
-        share={0: rule["breakfast"]["elementary"], 1: rule["breakfast"]["junior_high"]},
-        among=everyone,
-        group=pupils.junior.astype(int),
-    )
-    breakfast = np.where(
-        skips, np.where(rng.random(size) < 0.7, "3", "4"), np.where(rng.random(size) < 0.85, "1", "2")
-    )
-    low = 0.4 * weak + 0.25 * world.school.liability[at]
-    noise = world.draw
-    truant = world.school.truant[at]
-    silent = rng.random(size) < noise["noise.survey_missing"] + noise["noise.survey_missing_truant"] * truant
-    return pupils.table(
-        {
-            "fy": integers(YEARS[pupils.column]),
-            "score_dev": np.where(silent, np.nan, np.round(score, 1)),
-            "fitness": np.where(silent, None, fitness),
-            "breakfast": np.where(silent, None, breakfast.astype(object)),
-            **{
-                name: np.where(silent, None, scale(rng, low, shift=shift))
-                for name, shift in (
-                    ("bedtime", 0.2),
-                    ("self_esteem", 0.4),
-                    ("school_fun", 0.0),
-                    ("talk_to", -0.3),
-                )
-            },
-            "mood_bad_days": integers(
-                rng.poisson(rule["bad_days"] * 190 * np.exp(0.4 * low - 0.1)), missing=silent
-            ),
-        }
-    )
-
-
-def scale(rng: np.random.Generator, low: Array, *, shift: float) -> Array:
-    """An answer from 1 (good) to 4."""
-    score = low + shift + 0.7 * rng.logistic(size=len(low))
-    return (1 + np.searchsorted([0.3, 1.6, 2.9], score)).astype(str).astype(object)
-
-
-def bullying(pupils: Pupils) -> Table:
-    rng = pupils.world.draw.rng("rows.bullying")
-    rows = np.nonzero(pupils.world.school.bullied[pupils.child, pupils.column])[0]
-    day = days_at_school(pupils, rows, rng)
-    order = np.lexsort((rows, day))
-    rows, day = rows[order], day[order]
-    year = fy_of(day)
-    running = pd.Series(year).groupby(year).cumcount().to_numpy() + 1
-    kinds = np.array(["1", "2", "3", "4", "5"], dtype=object)
-    return pupils.table(
-        {
-            "incident_no": labelled("", year, 4) + labelled("-", running, 5),
-            "found_on": iso(day),
-            "kind": kinds[np.searchsorted([0.55, 0.68, 0.88, 0.95], rng.random(len(rows)))],
-        },
-        row=rows,
-        by=np.arange(len(rows)),
     )

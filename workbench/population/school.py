@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.population.calendar import INDEX_DAYS, YEARS, fy_start
+from workbench.population.calendar import INDEX_DAYS, YEARS
 from workbench.population.chance import Array, Draw, bar, happens, persistent
 from workbench.population.families import Kids
 from workbench.population.health import Health
@@ -166,8 +166,3 @@ def monthly(rng: np.random.Generator, *, refused: Array) -> Array:
     inside = np.clip(edges[None, :] - begins[:, None], 0, length[:, None])
     share = inside / np.maximum(length, 1e-9)[:, None]
     return np.diff(np.floor(share * refused[:, None] + 0.5).astype(np.int64), axis=1)
-
-
-def nursery_spans(kids: Kids) -> Array:
-    """1 April of the year each child enters school: nursery ends the day before."""
-    return fy_start(kids.cohort + 7)
