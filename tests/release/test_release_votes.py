@@ -11,8 +11,11 @@ from workbench.governance.people import Role
 from workbench.release.moves import State
 from workbench.release.votes import SEATS, Vote, outcome, seats, why_not_admit
 
-people = st.sampled_from(["author", "anna", "ben", "chie", "dai", "eri"])
-casts = st.dictionaries(people, st.tuples(st.sampled_from(Role), st.sampled_from(Vote)))
+# Few people, and roles and votes that often suffice: what must not admit lies close to what does.
+people = st.sampled_from(["author", "anna", "ben", "chie"])
+roles = st.sampled_from([Role.REVIEWER, Role.REVIEWER, Role.COORDINATOR, Role.ANALYST])
+decisions = st.sampled_from([Vote.ADMIT, Vote.ADMIT, Vote.ADMIT, Vote.RETURN, Vote.REJECT])
+casts = st.dictionaries(people, st.tuples(roles, decisions))
 
 
 @given(author=people, votes=casts, kind=st.sampled_from(sorted(SEATS)), number=st.integers(0, 5))

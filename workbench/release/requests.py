@@ -124,10 +124,10 @@ def every(connection: sa.Connection, *, state: State | None = None) -> Iterator[
 
 
 def ballots(connection: sa.Connection, request: Request) -> list[tuple[Ballot, bytes]]:
-    """The votes on the report as it stands, with their envelopes. A vote on an earlier report is not one."""
+    """The stored votes of a request with their envelopes, not yet verified and on whichever report."""
     query = (
         sa.select(tables.votes)
-        .where(tables.votes.c.request == request.number, tables.votes.c.report == request.report)
+        .where(tables.votes.c.request == request.number)
         .order_by(tables.votes.c.person)
     )
     return [(_ballot(row), row.envelope) for row in connection.execute(query)]

@@ -330,30 +330,28 @@ class Workflow:
 
     def _ballots(self, connection: sa.Connection, request: Request) -> list[votes.Ballot]:
         """
-        The votes on this report, each verified again with its person's key.
+        The votes on the report as it stands, each verified again with its person's key.
 
-        The table of votes is not believed: a row without the person's signature is no vote.
+        The table of votes is not believed: a row without the person's signature is no vote, and a vote on
+        an earlier report is not one on this.
         """
-        people = {person.id: person for person in People(self.state).all()}
-        return [
+        people = {person.id: person for person in People(self.state).all() if person.public_key}
+        verified = [
             votes.read(
                 envelope,
                 home=self.home.identity,
                 request=request.id,
-                person=ballot.person,
-                role=people[ballot.person].role,
-                public_key=admission.known(people[ballot.person].public_key),
+                person=stored.person,
+                role=people[stored.person].role,
+                public_key=admission.known(people[stored.person].public_key),
             )
-            for ballot, envelope in requests.ballots(connection, request)
-            if ballot.person in people and people[ballot.person].public_key
+            for stored, envelope in requests.ballots(connection, request)
+            if stored.person in people
         ]
+        return [ballot for ballot in verified if ballot.report == request.report]
 
     def _cast(self, connection: sa.Connection, request: Request) -> dict[str, tuple[Role, Vote]]:
-        return {
-            ballot.person: (ballot.role, ballot.vote)
-            for ballot in self._ballots(connection, request)
-            if ballot.report == request.report
-        }
+        return {ballot.person: (ballot.role, ballot.vote) for ballot in self._ballots(connection, request)}
 
     def _needed(self, request: Request) -> Mapping[Role, int]:
         return votes.seats(request.kind, people=self.policy[f"reviewers_{request.kind}"])
