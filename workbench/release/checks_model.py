@@ -214,7 +214,7 @@ def derived(candidate: Candidate) -> dict[str, bytes]:
 
 def evaluation(candidate: Candidate) -> Finding:
     """The evaluation run again on the release's test part: the same scores, the same figures."""
-    least = candidate.room.policy["min_cell_output"]
+    least = candidate.room.smallest_cell
     claimed = candidate.claimed
     if not isinstance(claimed.get("min_cell"), int) or claimed["min_cell"] < least:
         return Finding(

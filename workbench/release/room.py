@@ -35,6 +35,12 @@ class Room:
     def household(self) -> str | None:
         return self.project.household
 
+    @property
+    def smallest_cell(self) -> int:
+        """The smallest cell that leaves, in a municipality of this project's size."""
+        small = self.project.population < self.policy["small_population"]
+        return max(self.policy["min_cell_output"], self.policy["min_cell_output_small"] if small else 0)
+
     def releasable(self, table: Table) -> list[Item]:
         """The items of `table` this project may receive: no direct identifier, and justified for a target."""
         return [

@@ -24,8 +24,7 @@ def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
         "suppression": {
             "overall": round(overall.rate, 4),
             "groups": [
-                shown(group, least=rows.room.policy["min_cell_output"])
-                for group in measures.suppression_by_group(rows)
+                shown(group, least=rows.room.smallest_cell) for group in measures.suppression_by_group(rows)
             ],
         },
         "classes": class_section(rows),
