@@ -39,7 +39,7 @@ class Room:
     def smallest_cell(self) -> int:
         """The smallest cell that leaves, in a municipality of this project's size."""
         small = self.project.population < self.policy["small_population"]
-        return max(self.policy["min_cell_output"], self.policy["min_cell_output_small"] if small else 0)
+        return int(self.policy["min_cell_output_small" if small else "min_cell_output"])
 
     def releasable(self, table: Table) -> list[Item]:
         """The items of `table` this project may receive: no direct identifier, and justified for a target."""
