@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from workbench.data.eras import read_date
 from workbench.errors import Unusable, Usage
+from workbench.population.calendar import END, INDEX_DAYS, NEVER, YEARS
 from workbench.population.chance import bar, persistent
 from workbench.population.city import generate
 from workbench.population.documents import documents, register
@@ -16,6 +17,8 @@ from workbench.population.era import Style, written
 from workbench.population.names import names, styles
 from workbench.population.params import MARKS, Params, shipped
 from workbench.population.places import places
+from workbench.population.school import SCHOOL_DAYS, YEAR_DAYS, monthly
+from workbench.population.tables import spells_of
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=60, unique=True), st.floats(0, 1))
@@ -55,6 +58,29 @@ def test_a_rate_that_does_not_exist_is_refused_by_name():
 def test_a_profile_that_does_not_exist_is_refused():
     with pytest.raises(Usage):
         generate("village", 1)
+
+
+def test_spells_cover_exactly_the_index_dates_of_their_state():
+    rng = np.random.default_rng(4)
+    state = rng.integers(0, 3, (300, len(YEARS)))
+    low = np.repeat(INDEX_DAYS[None, :] - 40, 300, axis=0)
+    high = np.repeat(INDEX_DAYS[None, :] + 40, 300, axis=0)
+    found = spells_of(state, rng=rng, low=low, high=high)
+    covered = np.zeros(state.shape, dtype=int)
+    for entity, kind, since, until in zip(found.entity, found.state, found.since, found.until, strict=True):
+        covered[entity, (since <= INDEX_DAYS) & (until > INDEX_DAYS)] += kind
+
+    assert (covered == state).all()
+    assert (found.since >= INDEX_DAYS[found.column] - 40).all()
+    assert ((found.until == NEVER) | (found.until < END)).all()
+
+
+def test_absence_is_laid_out_over_the_months_without_losing_a_day():
+    refused = np.arange(YEAR_DAYS - 4)
+    months = monthly(np.random.default_rng(2), refused=refused)
+
+    assert (months.sum(axis=1) == refused).all()
+    assert (months <= SCHOOL_DAYS).all()
 
 
 KNOWN_DATES = {
