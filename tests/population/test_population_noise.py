@@ -1,10 +1,12 @@
 """Each way in which holders write people differently: there at its rate, gone when its rate is 0."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.population.calendar import INDEX_DAYS, iso
+from workbench.population.calendar import END, INDEX_DAYS, iso
 from workbench.population.chance import Draw
 from workbench.population.city import City
 from workbench.population.params import Params, shipped
@@ -28,8 +30,6 @@ def small() -> World:
 
 def written(small: World, system: str, **on: float) -> dict[str, np.ndarray]:
     """What `system` says of everybody at the last index date, with only the named noise."""
-    from dataclasses import replace
-
     noisy = replace(small, draw=Draw(seed=9, params=quiet(**on)))
     everyone = np.arange(small.people.size)
     days = np.full(small.people.size, INDEX_DAYS[-1])
@@ -131,6 +131,15 @@ def test_a_date_slips_to_a_date():
             found = slipped(births, way=np.full(len(births), way), step=np.full(len(births), step))
             assert (found != births).all()
             assert iso(found).astype(bool).all()
+
+
+def test_no_birth_slips_into_the_future(small: World):
+    """A child born on the last day: a day off must not be tomorrow, which no intake would take."""
+    last_day = replace(small.people, birth=np.full(small.people.size, END - 1))
+    said = written(replace(small, people=last_day), "maternal", birth_date=1.0)["birth_date"]
+
+    assert (said < iso([END])[0]).all()
+    assert (said != iso([END - 1])[0]).any()
 
 
 def test_two_numbers_and_wrong_numbers_are_as_rare_as_they_should_be(town: City):

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from workbench.population.calendar import iso
+from workbench.population.calendar import END, iso
 from workbench.population.chance import Array
 from workbench.population.names import HALF_WIDTH, OFFICIAL, SPACE, STYLES, Part
 from workbench.population.world import World
@@ -164,7 +164,8 @@ class Spelling:
         birth = self._world.people.birth[self.person]
         way = self._which("birth_date", 6)
         slip = slipped(birth, way=way % 3, step=np.where(way < 3, 1, -1))
-        return iso(np.where(self._strikes("birth_date"), slip, birth))
+        # No system takes a birth that is still to come: such a slip is not made.
+        return iso(np.where(self._strikes("birth_date") & (slip < END), slip, birth))
 
     @cached_property
     def sex(self) -> Array:
