@@ -25,7 +25,7 @@ from workbench.home import Home
 from workbench.policy import load
 from workbench.privacy.anonymity import hierarchies
 from workbench.privacy.anonymity.hierarchies import Hierarchy
-from workbench.release import checks, examination, report, votes
+from workbench.release import checks, examination, report, staging, votes
 from workbench.release.findings import Check, Finding, Text, Verdict
 from workbench.release.prepare import prepare
 from workbench.release.requests import Request
@@ -147,7 +147,7 @@ class Office:
                 "why": request.why,
             },
             policy=policy,
-            provenance={"content": "0" * 64},
+            provenance={"content": staging.content_digest(request.bundle(home))},
             notice=SAID,
             sections={},
         )

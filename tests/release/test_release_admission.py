@@ -13,7 +13,7 @@ from workbench.artifact.manifest import ENVELOPE
 from workbench.artifact.store import Store
 from workbench.artifact.verifying import Trusted, verify_bundle
 from workbench.audit import Event
-from workbench.errors import Refused, Untrusted, Usage
+from workbench.errors import NotFound, Refused, Untrusted, Usage
 from workbench.home import Home
 from workbench.policy import load
 from workbench.release import admission, revocations, tables
@@ -129,6 +129,47 @@ def test_attack_the_bundle_is_changed_between_decision_and_signature(office, mon
     with pytest.raises(Untrusted):
         office.workflow.admit(request)
     assert not Store(office.home.catalogue).digests()
+    assert office.workflow.find(request).state is State.REFUSED
+
+
+def test_attack_a_bundle_changed_in_the_middle_of_an_admission_does_not_close_the_house(office, monkeypatch):
+    """Found at the next start: refused, logged, and the others go on."""
+    broken = decided(office)
+    office.state.close()
+    assert killed(office.home.path, broken, STEPS["the decision is in the log"])
+    (bundle(office, broken) / "data" / "table.txt").write_text("k = 1")
+    state = Store_.open(office.home)
+
+    workflow = Workflow.open(office.home, state)
+
+    assert workflow.find(broken).state is State.REFUSED
+    assert state.log.records()[-1]["details"]["checks"] == ["changed_after_decision"]
+    state.close()
+
+
+def test_attack_the_bundle_is_changed_while_it_is_checked(office):
+    request = office.submit()
+    examine = office.examine
+
+    def change_then_report(found, **room):
+        made = examine(found, **room)
+        (bundle(office, request) / "data" / "table.txt").write_text("k = 1")
+        return made
+
+    object.__setattr__(office.workflow, "examine", change_then_report)
+
+    with pytest.raises(Untrusted):
+        office.workflow.report(request)
+    assert office.workflow.find(request).state is State.CHECKING
+
+
+def test_nothing_is_decided_while_nobody_can_sign(office):
+    request = decided(office)
+    next(office.home.keys.glob("*role.reviewer*")).unlink()
+
+    with pytest.raises(NotFound):
+        office.workflow.admit(request)
+    assert office.workflow.find(request).state is State.IN_REVIEW
 
 
 def test_attack_handing_in_through_a_link(office, tmp_path):

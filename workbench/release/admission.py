@@ -39,6 +39,12 @@ def shelf(home: Home, kind: str) -> Path:
     return {"dataset": home.catalogue, "model": home.registry}[kind]
 
 
+def expect_keys(home: Home) -> None:
+    """Raise NotFound, before anything is decided, unless both admitting roles can sign."""
+    for owner in ADMITTERS:
+        KeyRing.of(home).signer(owner)
+
+
 def expect_as_reported(request: Request, *, home: Home) -> None:
     """Raise unless the bundle is, to the byte, the one its report and its votes are about."""
     if request.verdict == "fail":

@@ -56,6 +56,8 @@ def examine(request: Request, *, home: Home, state: State, policy: Policy, now: 
     """Run the checks of the request's protection and build its report."""
     room = room_for(request.purpose, home=home, state=state, policy=policy)
     view = VIEWS[request.protection]
+    # Before anything is read: whoever changes the bundle meanwhile is found when it is sealed.
+    content = staging.content_digest(request.bundle(room.home))
     staged = view.stage(request, room, now)
     found = checks.run(request.protection, staged)
     sections, provenance = shown(view, staged, found)
@@ -64,7 +66,7 @@ def examine(request: Request, *, home: Home, state: State, policy: Policy, now: 
         head=head(request, room),
         policy=room.policy,
         provenance={
-            "content": staging.content_digest(request.bundle(room.home)),
+            "content": content,
             "register": room.register.digest,
             "project": room.project.digest,
             **provenance,

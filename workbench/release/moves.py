@@ -59,6 +59,8 @@ MOVES: dict[tuple[State, Action], tuple[State, Actor]] = {
     (State.RETURNED, Action.WITHDRAW): (State.WITHDRAWN, Actor.AUTHOR),
     # Decided and logged, not yet signed and shelved: where a kill during an admission is found again.
     (State.ADMITTING, Action.PUBLISH): (State.ADMITTED, Actor.WORKBENCH),
+    # The bundle was changed after the decision: what was decided on is no longer there.
+    (State.ADMITTING, Action.REFUSE): (State.REFUSED, Actor.WORKBENCH),
     (State.ADMITTED, Action.REVOKE): (State.REVOKED, Actor.COORDINATOR),
 }
 

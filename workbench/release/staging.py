@@ -18,7 +18,7 @@ from typing import Any
 from workbench.artifact import manifest
 from workbench.artifact.canonical import sha256
 from workbench.artifact.tree import files_in
-from workbench.errors import Refused
+from workbench.errors import Refused, Untrusted
 from workbench.home import Home, publish_folder, write_atomically
 from workbench.release import page, report
 from workbench.release.requests import Request
@@ -122,6 +122,11 @@ def content_digest(bundle: Path) -> str:
 def seal(request: Request, *, home: Home, made: Mapping[str, Any]) -> Sealed:
     """Write the report, its page and the manifest into the request's bundle."""
     bundle = request.bundle(home)
+    if content_digest(bundle) != made["provenance"]["content"]:
+        raise Untrusted(
+            ja=f"申請 {request.id} の内容が、確認の間に変わりました。staging フォルダーへの書込みを止め、監査責任者に連絡してください。",
+            en=f"Request {request.id} changed while it was checked; stop whatever writes to the staging folder and tell the auditor.",
+        )
     (bundle / REPORT_FOLDER).mkdir(exist_ok=True)
     content = report.to_bytes(made)
     write_atomically(bundle / REPORT, content)

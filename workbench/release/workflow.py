@@ -8,8 +8,8 @@ left between the two.
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from workbench.artifact.times import to_text
 from workbench.artifact.trust import ADMITTERS
 from workbench.audit import Event
-from workbench.errors import Refused
+from workbench.errors import Refused, Untrusted
 from workbench.governance.people import People, Role, why_not
 from workbench.governance.settings import policy_in_force
 from workbench.home import Home, clear_leftovers
@@ -127,31 +127,41 @@ class Workflow:
         found = self.find(request)
         after(found.state, action=Action.REPORT, request=request)
         made = self.examine(found, home=self.home, state=self.state, policy=self.policy, now=self.clock())
-        sealed = staging.seal(found, home=self.home, made=made)
         failed = [finding["check"] for finding in made["findings"] if finding["verdict"] == "fail"]
-        with self.state.transaction() as t:
-            found = requests.find(t.connection, request)
-            action = Action.REFUSE if failed else Action.REPORT
-            self._move(
-                t,
-                found,
-                action,
-                report=sealed.report,
-                verdict=made["verdict"],
-                manifest=sealed.manifest,
-                policy=self.policy.digest,
-            )
-            self._event(
-                t,
-                Event.REQUEST_CHECKED,
-                request=request,
-                report=sealed.report,
-                policy=self.policy.digest,
-                verdict=made["verdict"],
-            )
-            if failed:
-                self._event(t, Event.REQUEST_REFUSED, request=request, report=sealed.report, checks=failed)
+        action = Action.REFUSE if failed else Action.REPORT
+        # Alone, and asked once more: nobody may be signing what is sealed anew here.
+        with self._alone():
+            found = self.find(request)
+            after(found.state, action=action, request=request)
+            sealed = staging.seal(found, home=self.home, made=made)
+            with self.state.transaction() as t:
+                self._checked(t, found, sealed, made=made, action=action, failed=failed)
         return made
+
+    def _checked(
+        self,
+        t: Transaction,
+        request: Request,
+        sealed: staging.Sealed,
+        *,
+        made: Mapping[str, Any],
+        action: Action,
+        failed: Sequence[str],
+    ) -> None:
+        verdict, report = made["verdict"], sealed.report
+        self._move(
+            t,
+            request,
+            action,
+            report=report,
+            verdict=verdict,
+            manifest=sealed.manifest,
+            policy=self.policy.digest,
+        )
+        told = {"request": request.id, "report": report}
+        self._event(t, Event.REQUEST_CHECKED, **told, policy=self.policy.digest, verdict=verdict)
+        if failed:
+            self._event(t, Event.REQUEST_REFUSED, **told, checks=list(failed))
 
     def vote(self, request: str, *, person: str, envelope: bytes) -> Vote | None:
         """
@@ -225,6 +235,7 @@ class Workflow:
                     )
                 )
                 staging.expect(rules.why_not_under(self.policy.digest, request=found))
+                admission.expect_keys(self.home)
                 admission.expect_as_reported(found, home=self.home)
                 admitted = self.clock()
                 self._move(
@@ -281,7 +292,11 @@ class Workflow:
             with self.state.reading() as connection:
                 begun = list(requests.every(connection, state=State.ADMITTING))
                 shelved = list(requests.every(connection, state=State.ADMITTED))
-            finished = [self._publish(request.id) for request in begun]
+            finished = []
+            for request in begun:
+                # One that cannot be finished has been refused by now; it must not keep the house closed.
+                with suppress(Untrusted):
+                    finished.append(self._publish(request.id))
             for request in shelved:
                 admission.clear(request, home=self.home)
             revocations.publish(self.home, self.state, now=self.clock())
@@ -307,7 +322,11 @@ class Workflow:
             manifest=found.manifest,
             owners=list(ADMITTERS),
         )
-        admission.sign_and_store(found, home=self.home, ballots=ballots)
+        try:
+            admission.sign_and_store(found, home=self.home, ballots=ballots)
+        except Untrusted:
+            self._refuse_changed(found)
+            raise
         with self.state.transaction() as t:
             found = requests.find(t.connection, request)
             admission.enter(t.connection, found)
@@ -322,6 +341,18 @@ class Workflow:
             )
         self._tidy(found)
         return self.find(request)
+
+    def _refuse_changed(self, request: Request) -> None:
+        """End an admission whose bundle is no longer what was decided on: it cannot be finished, only refused."""
+        with self.state.transaction() as t:
+            self._move(t, requests.find(t.connection, request.id), Action.REFUSE)
+            self._event(
+                t,
+                Event.REQUEST_REFUSED,
+                request=request.id,
+                report=request.report,
+                checks=["changed_after_decision"],
+            )
 
     def _tidy(self, request: Request) -> None:
         """After an admission: the staged copy goes, and a list of revocations exists to go with the bundle."""
