@@ -351,6 +351,23 @@ def test_when_nothing_satisfies_the_nearest_node_and_the_broken_limits_are_told(
     assert "single" in found.refusal().ja
 
 
+def test_the_nearest_node_is_not_the_coarsest_where_a_finer_one_deletes_less():
+    """Together 8 of 14 have the harmful value; apart, only the half where all have it has to go."""
+    frame = pd.DataFrame({"area": ["a"] * 6 + ["c"] * 8, "aid": ["yes"] * 6 + ["yes"] * 2 + ["no"] * 6})
+    found = anonymise(
+        frame,
+        hierarchies=LADDERS,
+        quasi_identifiers=["area"],
+        k=2,
+        sensitive={"aid": Sensitive(harmful=["yes"], max_confidence=0.5)},
+        limits=Limits(overall=0.1),
+    )
+
+    assert isinstance(found, NoneSatisfies)
+    assert found.levels == {"area": 0}
+    assert found.suppressed["overall"].rows == 6
+
+
 def test_progress_is_told_and_ends_within_the_lattice():
     told: list[tuple[int, int]] = []
     anonymise(

@@ -71,8 +71,9 @@ class NoneSatisfies:
     def refusal(self) -> Refused:
         """The sentence for a person: which limit, by how much, and what to do."""
         worst = self.broken[0]
+        group = "全体" if worst.group == OVERALL else worst.group
         return Refused(
-            ja=f"どの一般化でも抑制の上限を守れません。最も近いもので「{worst.group}」の抑制が {worst.share:.1%}"
+            ja=f"どの一般化でも抑制の上限を守れません。最も近いもので「{group}」の抑制が {worst.share:.1%}"
             f"（上限 {worst.limit:.1%}）です。準識別子を減らすか、階層に粗い段を加えてください。",
             en=f"No generalisation keeps the limits on suppression: the nearest suppresses {worst.share:.1%} of "
             f"'{worst.group}', where {worst.limit:.1%} is allowed. Leave out a quasi-identifier, or add a coarser "
