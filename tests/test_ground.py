@@ -128,6 +128,21 @@ def test_a_damaged_marker_is_unusable(tmp_path):
         Home.open(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("seed", "identity"),
+    [(7, None), (None, "demonstration-7"), (7, "demonstration-8"), (True, "demonstration-1")],
+)
+def test_attack_a_real_home_is_given_a_seed(tmp_path, seed, identity):
+    """Whoever can write the marker must not make noise and keys predictable."""
+    Home.create(tmp_path)
+    marker = json.loads((tmp_path / "home.json").read_text())
+    marker |= {"seed": seed, "identity": identity or marker["identity"]}
+    (tmp_path / "home.json").write_text(json.dumps(marker))
+
+    with pytest.raises(Unusable):
+        Home.open(tmp_path)
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     write_atomically(tmp_path / "file", b"old")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "full")))

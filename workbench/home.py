@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import NotFound, Refused, Unusable
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "workbench-home/1"
 MARKER = "home.json"
+DEMONSTRATION = "demonstration-"
 FOLDERS = ("raw", "catalogue", "registry", "workspaces", "audit", "keys", "staging")
 
 
@@ -45,7 +46,7 @@ class Home:
             )
         for folder in FOLDERS:
             (path / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        identity = secrets.token_hex(16) if seed is None else f"demonstration-{seed}"
+        identity = secrets.token_hex(16) if seed is None else f"{DEMONSTRATION}{seed}"
         marker = {"schema": SCHEMA, "identity": identity, "seed": seed}
         # The marker comes last: a folder without it is not a home, whatever a kill left behind.
         write_atomically(path / MARKER, (json.dumps(marker, indent=2) + "\n").encode())
@@ -58,7 +59,7 @@ class Home:
             marker = json.loads((path / MARKER).read_bytes())
             if marker["schema"] != SCHEMA:
                 raise ValueError
-            return cls(path=path.resolve(), identity=str(marker["identity"]), seed=marker["seed"])
+            return cls(path=path.resolve(), **expect_identity(marker["identity"], marker["seed"]))
         except FileNotFoundError:
             raise NotFound(
                 ja=f"{path} にワークベンチのホームがありません。workbench init で作成してください。",
@@ -123,6 +124,19 @@ class Home:
         import numpy
 
         return numpy.random.default_rng(int.from_bytes(self.entropy(purpose), "big"))
+
+
+def expect_identity(identity: object, seed: object) -> dict[str, Any]:
+    """
+    Identity and seed, if they belong together: only a demonstration has a seed, and its name says which.
+
+    Whoever could write a seed into a real home's marker would make its noise and its keys predictable.
+    """
+    real = isinstance(identity, str) and not identity.startswith(DEMONSTRATION) and seed is None
+    shown = type(seed) is int and identity == f"{DEMONSTRATION}{seed}"
+    if not real and not shown:
+        raise ValueError
+    return {"identity": identity, "seed": seed}
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:

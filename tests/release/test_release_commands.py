@@ -36,12 +36,18 @@ def submitted(command, draft, *more, protection="anonymised"):
     )
 
 
+def voted(command, *, by):
+    """A vote that names, by its first letters, the report its voter read."""
+    read = json.loads(command("release", "show", "R-1", "--json").output)["report"][:12]
+    return command("release", "vote", "R-1", "--vote", "admit", "--report", read, by=by)
+
+
 def test_from_request_to_catalogue(command, draft, tmp_path):
     assert submitted(command, draft).output.startswith("R-1 child-year 1")
     assert "技術的確認" in command("release", "report", "R-1").output
-    command("release", "vote", "R-1", "--vote", "admit", by="tanaka")
+    voted(command, by="tanaka")
     assert "審査者 2" in command("release", "show", "R-1").output
-    command("release", "vote", "R-1", "--vote", "admit", by="ito")
+    voted(command, by="ito")
 
     entries = json.loads(command("catalogue", "list", "--json").output)
 
@@ -81,14 +87,16 @@ def test_what_the_request_lacks_is_said(command, draft):
     shown = json.loads(command("release", "show", "R-1", "--json").output)
 
     assert "2" in shown["missing"]
-    refused(command("release", "vote", "R-1", "--vote", "admit", by="sato"))
+    refused(command("release", "vote", "R-1", "--vote", "admit", "--report", "f" * 64, by="sato"))
     refused(command("release", "withdraw", "R-1", by="suzuki"))
     assert "取下げ" in command("release", "withdraw", "R-1", by="sato").output
 
 
-def test_a_vote_may_name_the_report_that_was_read(command, draft):
+def test_attack_a_vote_on_whatever_the_report_is_by_now(command, draft):
+    """A vote names the report that was read; one that names none, or another, is not taken."""
     submitted(command, draft)
     command("release", "report", "R-1")
+    assert command("release", "vote", "R-1", "--vote", "admit", by="tanaka").exit_code == 2
 
     refused(command("release", "vote", "R-1", "--vote", "admit", "--report", "f" * 64, by="tanaka"))
 

@@ -155,3 +155,16 @@ def test_in_a_home_the_batch_is_in_the_log(office, candidate_files, tmp_path, ru
     assert [name for name, _ in events][-2:] == [Event.BATCH_REFUSED, Event.BATCH_SCORED]
     assert events[-1][1]["model"] == read(bundle).digest
     assert events[-1][1]["flagged"] == 1
+
+
+def test_attack_a_file_of_keys_lets_a_demonstration_into_a_home(stage, tmp_path, run):
+    """A home trusts its own keys; keys in a file, of a demonstration or of anybody, are not heard beside it."""
+    folder, bundle = stage
+    home = Home.create(tmp_path / "real")
+    ring = KeyRing.of(home)
+    for owner in ADMITTERS:
+        ring.create(owner)
+
+    assert run(*arguments(folder, bundle), "--home", home.path).returncode == 2
+    assert run(*arguments(folder, bundle, trust=None, revocations=None), "--home", home.path).returncode == 11
+    assert not (folder / "out").exists()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.release.workflow import Workflow
 
 PROTECTIONS = ("anonymised", "synthetic", "dp_tables", "pseudonymised")
+SHORTEST_DIGEST = 8
 VOTES = ("admit", "return", "reject")
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 by_option = click.option(
@@ -171,14 +172,17 @@ def report(home: Home, request: str, as_json: bool) -> None:
 @click.argument("request")
 @click.option("--vote", "choice", type=click.Choice(VOTES), required=True, help="判断 / the decision")
 @click.option(
-    "--report", "read", default=None, help="読んだ報告書の識別子 / digest of the report that was read"
+    "--report",
+    "read",
+    required=True,
+    help="読んだ報告書の識別子（先頭8文字以上） / digest of the report that was read, 8 characters or more",
 )
 @click.option("--comment", default="", help="意見 / a comment")
 @by_option
 @json_option
 @pass_home
 def vote(
-    *, home: Home, request: str, choice: str, read: str | None, comment: str, person: str, as_json: bool
+    *, home: Home, request: str, choice: str, read: str, comment: str, person: str, as_json: bool
 ) -> None:
     """投票（本人の鍵で署名） / Vote, signed with one's own key; the last vote needed admits."""
     from workbench.artifact.keys import KeyRing
@@ -190,7 +194,7 @@ def vote(
         votes.Vote(choice),
         home=home.identity,
         request=request,
-        report=read or workflow.find(request).report or "",
+        report=meant(read, current=workflow.find(request).report or ""),
         person=person,
         signer=KeyRing.of(home).signer(f"person:{person}"),
         cast_at=to_text(datetime.now(UTC)),
@@ -200,6 +204,11 @@ def vote(
         workflow.admit(request)
     found = workflow.find(request)
     show(found.to_json(), as_json=as_json, text=line(found))
+
+
+def meant(read: str, *, current: str) -> str:
+    """The whole digest of the report the voter read; one that is no longer current stays as it was typed."""
+    return current if len(read) >= SHORTEST_DIGEST and current.startswith(read) else read
 
 
 @release.command()

@@ -71,10 +71,12 @@ def score(  # noqa: PLR0917  one argument for each option
     """
     from workbench.scoring.batch import score_batch
 
-    if trust and home is None:
-        where = standing_alone(trust, revocations, bundle)
-    else:
-        where = in_home(home, trust, revocations, bundle)
+    if trust and home:
+        raise Usage(
+            ja="ホームの中では、そのホームの鍵だけを使います。--trust と --home はどちらか一つにしてください。",
+            en="A home trusts its own keys only; give either --trust or --home.",
+        )
+    where = standing_alone(trust, revocations, bundle) if trust else in_home(home, revocations, bundle)
     day = as_of.date() if as_of else date.today()
     try:
         summary = score_batch(
@@ -115,7 +117,7 @@ def read_revocations(path: Path, *, trusted: Trusted, seen: Path) -> Revocations
     return verify_revocations(path.read_bytes(), trusted=trusted, now=datetime.now(UTC), seen=seen)
 
 
-def in_home(path: Path | None, trust: Path | None, revocations: Path | None, bundle: Path) -> Setting:
+def in_home(path: Path | None, revocations: Path | None, bundle: Path) -> Setting:
     """The coordinating body's own room: its keys, its list, its log."""
     from workbench.artifact.keys import KeyRing
     from workbench.home import Home
@@ -123,7 +125,8 @@ def in_home(path: Path | None, trust: Path | None, revocations: Path | None, bun
     from workbench.state import State
 
     home = Home.open(path or home_path())
-    trusted = Trusted.load(trust) if trust else Trusted.of(KeyRing.of(home))
+    # Its own keys and no others: a file of keys could bring a demonstration's bundles in.
+    trusted = Trusted.of(KeyRing.of(home))
     listed = (
         read_revocations(revocations, trusted=trusted, seen=home.path / SEEN)
         if revocations

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.demo import cast
 from workbench.demo.journal import Figures
 from workbench.demo.journey import Journey, refused
-from workbench.errors import NotFound
+from workbench.errors import NotFound, Refused
 from workbench.privacy.anonymity import hierarchies
 from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.questions import MICRO
@@ -21,6 +21,8 @@ from workbench.release.requests import Request
 from workbench.release.staged_tables import ledger_name
 
 VERSION = "1.0.0"
+# The one release that must be refused; if another is, or this one is not, the demonstration stops.
+REFUSED = "pseudonymised"
 
 # Fine places and family details would cost more rows than they are worth: coarser columns over lost children.
 QUASI = ["fy", "grade", "sex", "es_district", "hh_type"]
@@ -110,6 +112,8 @@ def release(journey: Journey, wanted: Wanted) -> Figures:
     request = prepared(journey, wanted)
     report = reported(journey, request)
     found = journey.workflow.find(request.id)
+    if (found.state is State.REFUSED) != (wanted.protection == REFUSED):
+        raise Refused(**report["sentence"])
     figures = {
         "request": request.id,
         "verdict": report["verdict"],

@@ -38,7 +38,9 @@ def scoring(journey: Journey) -> Figures:
     work = journey.work / "scoring"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    export = registry(journey.home, journey.state).export(MODEL, to=work, now=datetime.now(UTC), by=cast.SECOND_OFFICER)
+    export = registry(journey.home, journey.state).export(
+        MODEL, to=work, now=datetime.now(UTC), by=cast.SECOND_OFFICER
+    )
     out = journey.home.path / CANDIDATES
     shutil.rmtree(out, ignore_errors=True)
     purpose = journey.project.purpose

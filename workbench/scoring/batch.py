@@ -92,6 +92,7 @@ def score_batch(
         "schema": SCHEMA,
         "engine": engine.VERSION,
         "bundle": admission.manifest.digest,
+        "demonstration": trusted.demonstration,
         "name": admission.manifest.name,
         "version": admission.manifest.version,
         "purpose": purpose,
