@@ -20,6 +20,7 @@ from workbench.artifact.canonical import canonical
 from workbench.artifact.tree import digest_of
 from workbench.data.register import Item, Table
 from workbench.errors import Refused, Unusable
+from workbench.governance.charter import Project
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.release.room import Room
 from workbench.release.split import PARTS, Numbers, Part, assign
@@ -75,6 +76,7 @@ class Draft:
                 ja=f"表 {self.room.project.source} に行がありません。取り込みと結合を確かめてください。",
                 en=f"Table '{self.room.project.source}' has no rows; check its import and linking.",
             )
+        expect_columns(frame, self.room.project)
         return frame
 
     @cached_property
@@ -161,6 +163,18 @@ class Draft:
         released = {item.name for item in items}
         targets = [target for target in self.room.targets if target in released]
         write_json(self.bundle / DICTIONARY, {"items": entries, "targets": targets})
+
+
+def expect_columns(frame: pd.DataFrame, project: Project) -> None:
+    """Raise Unusable unless the table has every column the charter speaks of."""
+    named = {project.person, project.household, project.time, *project.targets}
+    named |= {group.item for group in project.subgroups}
+    missing = sorted(name for name in named if name is not None and name not in frame.columns)
+    if missing:
+        raise Unusable(
+            ja=f"表 {project.source} に、事業計画にある列がありません：{', '.join(missing)}。",
+            en=f"Table '{project.source}' lacks columns that the charter names: {', '.join(missing)}.",
+        )
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
