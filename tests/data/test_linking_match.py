@@ -175,6 +175,13 @@ def test_a_number_given_to_another_person_does_not_link_to_that_person():
     assert person_of(AMONG_TWO, tax=record) == ["0000000001"]
 
 
+def test_the_number_of_the_other_twin_does_not_link_to_the_other_twin():
+    """It agrees with the birth, which twins share; the name decides."""
+    twins = resident({}, {"name": "佐藤　蓮", "name_kana": "サトウ　レン", "sex": "1"})
+
+    assert person_of(twins, tax=taxpayer(person_no="0000000002")) == ["0000000001"]
+
+
 def test_a_number_that_nothing_confirms_does_not_link():
     record = taxpayer(name="田中　翔", name_kana="タナカ　ショウ", birth_date="1980-01-01")
 

@@ -521,3 +521,19 @@ def test_some_months_later_is_the_same_day_or_the_last_of_a_shorter_month(birth,
         pd.Timestamp(day),
         pd.NaT,
     ]
+
+
+def test_people_without_a_household_number_do_not_live_together():
+    """A missing number never equals a missing number."""
+    homeless = FAMILY.assign(household_no=None)
+
+    assert (
+        of_child(
+            2020,
+            "n_children",
+            resident=rows(*homeless.to_dict("records"), person("10") | {"household_no": None}),
+        )
+        == 1
+    )
+    assert of_child(2020, "hh_type", resident=homeless) == "other"
+    assert of_child(2020, "household_id", resident=homeless) is None

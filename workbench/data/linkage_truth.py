@@ -15,7 +15,7 @@ import pandas as pd
 from workbench.data.linking import Links
 from workbench.data.linking.normalise import code, fold
 from workbench.data.linking.rules import RULES
-from workbench.data.linking.sources import REGISTER
+from workbench.data.linking.sources import OWNERS, REGISTER
 from workbench.errors import Unusable
 
 COLUMNS = ("source", "source_key", "true_person_id")
@@ -36,7 +36,9 @@ class Truth:
     def of(cls, links: Links, truth: pd.DataFrame, *, register: pd.DataFrame) -> "Truth":
         """Lay the truth beside the links. Raises Unusable for a table of another shape."""
         truth = expect_truth(truth)
-        truth = truth[[*COLUMNS]].assign(source_key=fold(truth["source_key"], code))
+        # The logs share the numbers of their roll: nothing is judged twice.
+        truth = truth.loc[truth["source"].isin([REGISTER, *OWNERS]), [*COLUMNS]]
+        truth = truth.assign(source_key=fold(truth["source_key"], code))
         true_of = truth[truth["source"] == REGISTER].set_index("source_key")["true_person_id"]
         true_of = true_of[~true_of.index.duplicated()]
         judged = truth.merge(links.person_link, on=["source", "source_key"], how="outer")

@@ -38,13 +38,14 @@ class Rule:
 
 RULES = (
     Rule("number_birth_reading", ("number", "birth", "kana"), BY_NUMBER),
-    Rule("number_birth", ("number", "birth"), BY_NUMBER),
     Rule("number_reading", ("number", "kana"), BY_NUMBER),
     Rule("number_reading_any_order", ("number", "sounds"), BY_NUMBER),
     Rule("name_reading_birth", ("name", "kana", "birth"), NAMED_AND_BORN),
     Rule("reading_birth_place", ("kana", "birth", "place"), BORN_AND_PLACED),
     Rule("reading_birth", ("kana", "birth"), READ_AND_BORN),
     Rule("name_birth", ("name", "birth"), NAMED_AND_BORN),
+    # After the names: a number taken from the other twin agrees with the birth as well.
+    Rule("number_birth", ("number", "birth"), BY_NUMBER),
     Rule("reading_any_order_birth", ("sounds", "birth"), READ_AND_BORN),
     Rule("name_any_order_birth", ("words", "birth"), NAMED_AND_BORN),
     Rule("given_birth_place", ("given", "birth", "place"), BORN_AND_PLACED),

@@ -20,8 +20,8 @@ from workbench.errors import Unusable
 
 # Column of child_year → how it is made, in the order of the table.
 COLUMNS: dict[str, Column] = {
-    "child_id": lambda view: view.children["child_id"],
-    "household_id": lambda view: view.children["household_id"],
+    "child_id": households.child_id,
+    "household_id": lambda view: view.children["household_no"],
     "fy": lambda view: view.children["fy"].astype("Int64"),
     "grade": lambda view: view.children["grade"],
     "sex": households.sex,

@@ -37,8 +37,8 @@ def checks_missed(view: View) -> pd.Series:
     checks = view.table("infant_check").assign(due=lambda rows: days(rows["due_date"]))
     absent = checks["attended"].notna() & ~true(checks["attended"])
     missed = checks[absent & checks["due"].notna()].drop_duplicates(["person", "check", "due"])
-    rows = view.children[["child_id", "fy"]].reset_index(names="row")
-    pairs = rows.merge(missed[["person", "due"]], left_on="child_id", right_on="person")
+    rows = view.children[["person", "fy"]].reset_index(names="row")
+    pairs = rows.merge(missed[["person", "due"]], on="person")
     before = pairs[pairs["due"] < index_dates(pairs["fy"])]
     count = before.groupby("row").size().reindex(view.children.index, fill_value=0)
     checked = pd.concat([_fell_due_here(view, month) for month in CHECKS], axis=1).any(axis=1)
@@ -54,7 +54,7 @@ def vaccinations_missing(view: View) -> pd.Series:
     given = _given(view.table("vaccine"))
     count = pd.Series(0, index=view.children.index, dtype="Int64")
     for (vaccine, dose), month in SCHEDULE.items():
-        on = pd.to_datetime(view.children["child_id"].map(given.get((vaccine, dose), {})))
+        on = pd.to_datetime(view.children["person"].map(given.get((vaccine, dose), {})))
         count += (_fell_due_here(view, month, grace=GRACE) & ~(on < view["index_date"])).astype("Int64")
     return count.clip(upper=MOST_DOSES_MISSING).where((count == 0) | _has_infant_record(view))
 
@@ -79,7 +79,7 @@ def here_since(view: View) -> pd.Series:
     """The day each child was first registered here."""
     resident = view.table("resident")
     since = days(resident["spell_from"]).groupby(resident["person"]).min()
-    return view.children["child_id"].map(since)
+    return view.children["person"].map(since)
 
 
 def _has_infant_record(view: View) -> pd.Series:
@@ -91,7 +91,7 @@ def _has_infant_record(view: View) -> pd.Series:
         if view.has(table)
     ]
     first = pd.concat(seen).groupby(level=0).min()
-    return view.children["child_id"].map(first) < view["index_date"]
+    return view.children["person"].map(first) < view["index_date"]
 
 
 def _fell_due_here(view: View, month: int, *, grace: pd.Timedelta = NONE) -> pd.Series:

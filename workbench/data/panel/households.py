@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from workbench.data.panel.calendar import days, grade, index_date
-from workbench.data.panel.view import Sources, View, at_index, true, yes_no
+from workbench.data.panel.calendar import days, fiscal_year, grade
+from workbench.data.panel.view import Sources, View, at_index, in_year, true, yearly_last, yes_no
 
 HEAD, SPOUSE, CHILD, IN_LAW, GRANDCHILD = "01", "02", "03", "04", "05"
 PARENTS_OF_CHILD = (HEAD, SPOUSE)
@@ -27,12 +27,13 @@ HOUSEHOLD_TYPES = {
 
 
 def everyone(sources: Sources) -> pd.DataFrame:
-    """Everyone registered on each index date: fy, person, household, relation, sex, foreign, birth, grade."""
+    """Everyone registered on each index date, once: fy, person, household, relation, birth, grade, …"""
     resident = sources["resident"]
     spells = pd.DataFrame(
         {
             "person": resident["person"],
-            "household": resident["household_no"],
+            "household": _homes(resident),
+            "household_no": resident["household_no"],
             "relation": resident["relation"],
             "sex": resident["sex"],
             "foreign": resident["foreign"],
@@ -48,11 +49,20 @@ def everyone(sources: Sources) -> pd.DataFrame:
     return here.assign(grade=grade(here["birth"], here["fy"]))
 
 
+def _homes(resident: pd.DataFrame) -> pd.Series:
+    """The household of each spell as a number. Who has no household number lives with nobody we know."""
+    number, _ = pd.factorize(resident["household_no"])
+    return pd.Series(number, index=resident.index).where(number >= 0, -1 - resident["person"])
+
+
 def children(everyone: pd.DataFrame) -> pd.DataFrame:
     """The panel's rows: those of grade 0 to 17 on the index date."""
     young = everyone[everyone["grade"].between(0, ADULT - 1)]
-    named = young.rename(columns={"person": "child_id", "household": "household_id"})
-    return named.sort_values(["fy", "child_id"]).reset_index(drop=True)
+    return young.sort_values(["fy", "person"]).reset_index(drop=True)
+
+
+def child_id(view: View) -> pd.Series:
+    return pd.Series(view.sources.persons[view.children["person"]], index=view.children.index, dtype=object)
 
 
 def sex(view: View) -> pd.Series:
@@ -65,11 +75,14 @@ def foreign(view: View) -> pd.Series:
 
 def household_type(view: View) -> pd.Series:
     """two_parents, one_adult, single_coresident, three_generation or other."""
-    pairs = view.children.reset_index(names="row")[["row", "fy", "household_id", "relation", "birth"]].merge(
-        view.everyone[["fy", "household", "relation", "birth", "grade"]],
-        left_on=["fy", "household_id"],
-        right_on=["fy", "household"],
-        suffixes=("", "_member"),
+    at_home = [
+        frame.assign(home=in_year(frame["household"], frame["fy"]))
+        for frame in (view.children, view.everyone)
+    ]
+    pairs = (
+        at_home[0]
+        .reset_index(names="row")[["row", "home", "relation", "birth"]]
+        .merge(at_home[1][["home", "relation", "birth", "grade"]], on="home", suffixes=("", "_member"))
     )
     parent = _is_parent(pairs)
     other_adult = ~parent & (pairs["grade"] >= ADULT) & ~pairs["relation_member"].isin(DESCENDANTS)
@@ -91,8 +104,8 @@ def _is_parent(pairs: pd.DataFrame) -> pd.Series:
 
 def number_of_children(view: View) -> pd.Series:
     """Children of grade 0 to 17 in the household; five stands for five and more."""
-    size = view.children.groupby(["fy", "household_id"])["child_id"].transform("size")
-    return size.clip(upper=MOST_CHILDREN).astype("Int64")
+    home = in_year(view.children["household"], view.children["fy"])
+    return home.groupby(home).transform("size").clip(upper=MOST_CHILDREN).astype("Int64")
 
 
 def block(view: View) -> pd.Series:
@@ -100,10 +113,10 @@ def block(view: View) -> pd.Series:
     if not view.has("resident_addr_hist"):
         return view.children["block"]
     moves = view.table("resident_addr_hist")
-    moved = moves.assign(moved=days(moves["moved_on"])).dropna(subset=["moved"])
-    last = view.at_index(moved, since=moved["moved"]).sort_values("moved", kind="stable")
-    where = view.of_child(last.groupby(["person", "fy"])["block_code"].last())
-    return where.fillna(view.children["block"]).astype(object)
+    moved = moves[["person", "block_code"]].assign(on=days(moves["moved_on"])).dropna(subset=["on"])
+    moved = moved.sort_values("on", kind="stable")
+    last = yearly_last(view.at_index(moved, since=moved["on"]), "block_code")
+    return view.of_child(last).fillna(view.children["block"]).astype(object)
 
 
 def elementary_district(view: View) -> pd.Series:
@@ -120,11 +133,10 @@ def moves(view: View) -> pd.Series:
     history = view.table("resident_addr_hist")
     history = history[history["reason"].isin(MOVED)].drop_duplicates(["person", "moved_on", "block_code"])
     moved = days(history["moved_on"])
+    # A move counts on the three index dates after it: the last of them is three years on.
+    first = fiscal_year(moved) + 1
     counted = [
-        history[["person"]][(moved >= index_date(fy - YEARS_OF_MOVES)) & (moved < index_date(fy))].assign(
-            fy=fy
-        )
-        for fy in view.sources.years
+        in_year(history["person"][moved.notna()], first.dropna() + later) for later in range(YEARS_OF_MOVES)
     ]
-    count = pd.concat(counted, ignore_index=True).groupby(["person", "fy"]).size()
+    count = pd.concat(counted).value_counts()
     return view.of_child(count.astype("Int64")).fillna(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.data.panel.calendar import days
-from workbench.data.panel.view import View, true, yearly_last, yes_no
+from workbench.data.panel.view import View, in_year, true, yearly_last, yes_no
 
 YEN_PER_MAN = 10_000
 # 等価可処分所得, man-yen: half the national median of 2021 (国民生活基礎調査 2022).
@@ -22,12 +22,13 @@ def equivalised_income(view: View, *, later: int = -1) -> pd.Series:
     """
     if not view.has("tax"):
         return pd.Series(np.nan, index=view.children.index)
-    tax = view.table("tax")
+    tax = view.table("tax").dropna(subset=["fy"])
     disposable = (tax["revenue_total"] - tax["social_insurance"] - tax["taxes_total"]).astype("Float64")
     declared = tax[["person", "fy"]].assign(disposable=disposable, undeclared=true(tax["undeclared"]))
     homes = _homes(view, declared, later=later)
-    income = homes["disposable"].sum(min_count=1) / YEN_PER_MAN / np.sqrt(homes["person"].nunique())
-    known = income.mask(homes["undeclared"].sum() > 0)
+    members = view.everyone.groupby(in_year(view.everyone["household"], view.everyone["fy"])).size()
+    income = homes["disposable"].sum(min_count=1) / YEN_PER_MAN / np.sqrt(members)
+    known = income.mask(homes["undeclared"].any())
     return view.of_home(known).astype("float64").round(1)
 
 
@@ -35,9 +36,9 @@ def tax_exempt(view: View) -> pd.Series:
     """Whether every member who declared last year is exempt; missing when none did."""
     if not view.has("tax"):
         return view.missing
-    tax = view.table("tax").dropna(subset=["tax_class"])
+    tax = view.table("tax").dropna(subset=["fy", "tax_class"])
     liable = tax[["person", "fy"]].assign(liable=tax["tax_class"] != TAX_EXEMPT)
-    liables = view.of_home(_homes(view, liable, later=-1)["liable"].sum(min_count=1))
+    liables = view.of_home(_homes(view, liable, later=-1)["liable"].sum())
     return yes_no(liables == 0, known=liables.notna())
 
 
@@ -89,9 +90,9 @@ def _held_at_home(view: View, spells: pd.DataFrame) -> pd.Series:
 
 
 def _homes(view: View, yearly: pd.DataFrame, *, later: int) -> "pd.api.typing.DataFrameGroupBy":
-    """Members of each household on the index date, with their rows of the year `later` years on."""
-    of_index = yearly.assign(fy=yearly["fy"].astype("int64") - later)
-    flags = {flag: of_index[flag].astype("Int64") for flag in ("undeclared", "liable") if flag in of_index}
-    members = view.everyone[["fy", "household", "person"]]
-    rows = members.merge(of_index.assign(**flags), on=["fy", "person"], how="left")
-    return rows.groupby(["fy", "household"], sort=False)
+    """The rows of `yearly` of the year `later` years on, by the household of the index date."""
+    everyone = view.everyone
+    home = in_year(everyone["household"], everyone["fy"])
+    home.index = in_year(everyone["person"], everyone["fy"] + later)
+    rows = yearly.assign(home=in_year(yearly["person"], yearly["fy"]).map(home)).dropna(subset=["home"])
+    return rows.groupby(rows["home"].astype("int64"), sort=False)

@@ -16,14 +16,17 @@ from workbench.data.panel.needed import needed
 TRUE = ("1", "yes")
 
 
-@dataclass(frozen=True)
 class Sources:
-    """The raw tables with the person of each row; rows that are not linked are not seen."""
+    """
+    The raw tables with the person of each row, as a number; rows that are not linked are not seen.
 
-    tables: Mapping[str, pd.DataFrame]
-    links: Links
-    years: tuple[int, ...]
-    _linked: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    `persons` has the codes of the persons, in order: a person's number is its place there.
+    """
+
+    def __init__(self, tables: Mapping[str, pd.DataFrame], links: Links, *, years: tuple[int, ...]) -> None:
+        self.tables, self.links, self.years = tables, links, years
+        self.persons = pd.Index(sorted(set(links.person_of_number)), dtype=object)
+        self._linked: dict[str, pd.DataFrame] = {}
 
     def has(self, *names: str) -> bool:
         return all(name in self.tables for name in names)
@@ -31,16 +34,16 @@ class Sources:
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self._linked:
             frame = needed(self.tables[name], name)
-            person = self.links.person(frame, name)
-            self._linked[name] = frame.assign(person=person)[person.notna()]
+            person = self.persons.get_indexer(self.links.person(frame, name))
+            self._linked[name] = frame.assign(person=person)[person >= 0]
         return self._linked[name]
 
 
 @dataclass(frozen=True)
 class View:
     """
-    `children` (fy, child_id, household_id, grade, birth, …) are the rows of the panel; `everyone`
-    (fy, person, household, …) is who was registered on each index date; `columns` says how each is made.
+    `children` (fy, person, household, grade, birth, …) are the rows of the panel; `everyone` (the same
+    columns) is who was registered on each index date; `columns` says how each column is made.
     """
 
     children: pd.DataFrame
@@ -67,36 +70,30 @@ class View:
         return pd.Series(None, index=self.children.index, dtype=object)
 
     def of_child(self, values: pd.Series, *, later: int = 0) -> pd.Series:
-        """`values` (by person and fy) of each child in the year `later` years on; missing without one."""
-        found = values.rename_axis(["person", "fy"]).reindex(self._children_in(later))
-        return pd.Series(found.array, index=self.children.index)
+        """`values` (by person `in_year`) of each child in the year `later` years on; missing without one."""
+        wanted = in_year(self.children["person"], self.children["fy"] + later)
+        return pd.Series(values.reindex(wanted).array, index=self.children.index)
 
     def of_home(self, values: pd.Series) -> pd.Series:
-        """`values` (by fy and household) of each child's household; missing without one."""
-        wanted = pd.MultiIndex.from_frame(self.children[["fy", "household_id"]])
+        """`values` (by household `in_year`) of each child's household; missing without one."""
+        wanted = in_year(self.children["household"], self.children["fy"])
         return pd.Series(values.reindex(wanted).array, index=self.children.index)
 
     def is_among(self, who: pd.DataFrame, *, later: int = 0) -> pd.Series:
         """Whether each child stands in `who` (person, fy) in the year `later` years on."""
-        there = pd.MultiIndex.from_frame(_dated(who)[["person", "fy"]])
-        return pd.Series(self._children_in(later).isin(there), index=self.children.index)
+        return in_year(self.children["person"], self.children["fy"] + later).isin(_years_of(who))
 
     def has_member_among(self, who: pd.DataFrame) -> pd.Series:
         """Whether someone of the child's household stands in `who` (person, fy) on the index date."""
-        at_home = self.everyone.merge(_dated(who)[["person", "fy"]].drop_duplicates(), on=["person", "fy"])
-        there = pd.MultiIndex.from_frame(at_home[["fy", "household"]].drop_duplicates())
-        wanted = pd.MultiIndex.from_frame(self.children[["fy", "household_id"]])
-        return pd.Series(wanted.isin(there), index=self.children.index)
+        member = in_year(self.everyone["person"], self.everyone["fy"]).isin(_years_of(who))
+        homes = in_year(self.everyone["household"], self.everyone["fy"])
+        return in_year(self.children["household"], self.children["fy"]).isin(homes[member])
 
     def at_index(
         self, frame: pd.DataFrame, *, since: pd.Series, until: pd.Series | None = None
     ) -> pd.DataFrame:
         """The rows of `frame` whose spell covers an index date, with its `fy`; see `at_index`."""
         return at_index(frame, years=self.sources.years, since=since, until=until)
-
-    def _children_in(self, later: int) -> pd.MultiIndex:
-        fy = self.children["fy"].astype("int64") + later
-        return pd.MultiIndex.from_arrays([self.children["child_id"], fy], names=["person", "fy"])
 
 
 Column = Callable[[View], pd.Series]
@@ -115,15 +112,21 @@ def at_index(
     return pd.concat(covering, ignore_index=True)
 
 
+def in_year(who: pd.Series, fy: pd.Series) -> pd.Series:
+    """One number for a person or household in a fiscal year: what yearly values are looked up by."""
+    return who.astype("int64") * 10_000 + fy.astype("int64")
+
+
 def yearly_sum(frame: pd.DataFrame, *, fy: pd.Series, values: pd.Series) -> pd.Series:
-    """`values` summed by person and fy; missing where every value is."""
-    known = _dated(pd.DataFrame({"person": frame["person"], "fy": fy, "value": values}))
-    return known.groupby(["person", "fy"], sort=False)["value"].sum(min_count=1)
+    """`values` summed by person `in_year`; missing where every value is."""
+    known = fy.notna()
+    return values[known].groupby(in_year(frame["person"][known], fy[known]), sort=False).sum(min_count=1)
 
 
 def yearly_last(frame: pd.DataFrame, column: str) -> pd.Series:
-    """The last known value of a column by person and fy."""
-    return _dated(frame.dropna(subset=[column])).groupby(["person", "fy"], sort=False)[column].last()
+    """The last known value of a column by person `in_year`."""
+    known = frame.dropna(subset=["fy", column])
+    return known[column].groupby(in_year(known["person"], known["fy"]), sort=False).last()
 
 
 def true(values: pd.Series) -> pd.Series:
@@ -137,5 +140,6 @@ def yes_no(values: pd.Series, *, known: pd.Series | None = None) -> pd.Series:
     return said if known is None else said.where(known, None)
 
 
-def _dated(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.dropna(subset=["fy"]).astype({"person": object, "fy": "int64"})
+def _years_of(who: pd.DataFrame) -> pd.Series:
+    known = who.dropna(subset=["fy"])
+    return in_year(known["person"], known["fy"])
