@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from workbench.artifact import manifest
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.manifest import ENVELOPE
 from workbench.artifact.store import Store
@@ -95,33 +96,38 @@ def test_attack_a_file_is_added_after_the_report(office):
         office.workflow.admit(request)
 
 
-def test_attack_bundle_and_manifest_are_changed_together(office):
-    """Sealed again after the votes, the bundle is whole, and not the one that was voted on."""
-    from workbench.artifact import manifest
-
-    request = decided(office)
+def resealed(office, request):
+    """Change a file and make a manifest that says so: the bundle is whole again, and another one."""
     folder = bundle(office, request)
     (folder / "data" / "table.txt").write_text("k = 1")
     before = manifest.parse((folder / "manifest.json").read_bytes())
     manifest.seal(
         folder,
-        kind="dataset",
-        name="child-year",
-        version="1",
+        kind=before.kind,
+        name=before.name,
+        version=before.version,
         meta=before.meta,
         demonstration=before.demonstration,
     )
 
+
+def test_attack_bundle_and_manifest_are_changed_together(office):
+    """Sealed again after the votes, the bundle is whole, and not the one that was voted on."""
+    request = decided(office)
+    resealed(office, request)
+
     with pytest.raises(Untrusted):
         office.workflow.admit(request)
+    assert office.workflow.find(request).state is State.IN_REVIEW
 
 
 def test_attack_the_bundle_is_changed_between_decision_and_signature(office, monkeypatch):
+    """It is refused, and no signature is ever made over it."""
     request = decided(office)
     record = office.state.record
 
     def change_then_record(event, **details):
-        (bundle(office, request) / "data" / "table.txt").write_text("k = 1")
+        resealed(office, request)
         record(event, **details)
 
     monkeypatch.setattr(office.state, "record", change_then_record)
@@ -129,6 +135,7 @@ def test_attack_the_bundle_is_changed_between_decision_and_signature(office, mon
     with pytest.raises(Untrusted):
         office.workflow.admit(request)
     assert not Store(office.home.catalogue).digests()
+    assert not (bundle(office, request) / ENVELOPE).exists()
     assert office.workflow.find(request).state is State.REFUSED
 
 
@@ -479,16 +486,16 @@ def test_attack_kill_9_while_handing_in_leaves_no_trace(office):
 
 def test_attack_kill_9_between_a_revocation_and_its_list(office, monkeypatch):
     office.admitted()
-    manifest = shelf(office).find("child-year").manifest
+    digest = shelf(office).find("child-year").manifest
     with monkeypatch.context() as patch:
         patch.setattr(revocations, "write_atomically", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            office.workflow.revoke(manifest, person="sato", why="誤り")
+            office.workflow.revoke(digest, person="sato", why="誤り")
 
     with pytest.raises(Untrusted):
         shelf(office).open("child-year@1", now=office.clock())
     office.workflow.recover()
-    assert manifest in revocations.current(office.home, now=office.clock()).revoked
+    assert digest in revocations.current(office.home, now=office.clock()).revoked
 
 
 def interrupted(*_, **__):

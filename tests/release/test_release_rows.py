@@ -203,6 +203,18 @@ def test_attack_a_unique_row_smuggled_in_with_an_alignment(town, draft):
     assert "traceable" not in found
 
 
+def test_attack_a_small_class_hidden_behind_the_other_part(town):
+    """Three children of a kind in test and fifty in train are a class of three: who is in test is known."""
+    folder = town.prepare(items=["sex", "hh_type", "absent_30d"], name="narrow")
+    frame = read(folder, "test")
+    alike = np.flatnonzero((frame["sex"] == "male") & (frame["hh_type"] == "other"))
+    drop(folder, alike[3:], "test")
+
+    report = town.check(folder)
+
+    assert finding(report, "k_children")["numbers"]["k_children"] == 3
+
+
 def test_attack_a_row_changed_to_another_class(town, draft):
     frame = read(draft)
     frame.loc[0, "sex"] = "male" if frame.loc[0, "sex"] == "female" else "female"
@@ -353,6 +365,19 @@ def test_attack_writing_that_gives_a_person_away(town, draft, written):
 
     assert "writing" in failing(report)
     assert written not in json.dumps(report, ensure_ascii=False)
+
+
+def test_attack_an_address_as_a_label_of_the_recipe(town, draft):
+    """The value is a known label then, and still an address."""
+    recipe = json.loads((draft / "bundle" / RECIPE).read_bytes())
+    labels = recipe["items"]["grade"]["map"]
+    for raw, label in labels.items():
+        labels[raw] = "桜町1丁目2番3号" if label == "band 0" else label
+    write_json(draft / "bundle" / RECIPE, recipe)
+    for part in DATA:
+        rewrite(draft, read(draft, part).replace({"grade": {"band 0": "桜町1丁目2番3号"}}), part)
+
+    assert failing(town.check(draft)) == {"writing"}
 
 
 def test_attack_free_text_in_a_registered_column(town, draft):
