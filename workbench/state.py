@@ -55,6 +55,10 @@ ground = sa.Table(
 WRITERS = 0x776F726B
 BUSY_SECONDS = 60
 DISK_FULL = {"sqlite_errorcode": 13, "sqlstate": "53100"}
+# A statement of ours that is wrong, or a write through a reader: a bug, and no failure of the database.
+OUR_FAULTS = {1, 8}
+# What SQLite takes for a database in memory, which the next command would not find.
+NO_FILE = (None, "", ":memory:")
 
 
 class Transaction:
@@ -115,7 +119,7 @@ class State:
     def reading(self) -> Iterator[sa.Connection]:
         """A consistent view for reading; nothing can be written through it."""
         self._create_tables()
-        with disk_full_as_oserror(), self.engine.connect() as connection:
+        with plain_failures(), self.engine.connect() as connection:
             reader = connection.execution_options(reading=True)
             with reader.begin():
                 yield reader
@@ -171,6 +175,9 @@ class State:
         with self._writing() as connection:
             owner = connection.execute(sa.select(ground.c.identity)).scalar_one_or_none()
             if owner is None:
+                # A log with records had a state; a new one would forget people, votes and budgets.
+                if self.log.count > 0:
+                    raise lost_state()
                 connection.execute(ground.insert().values(id=1, identity=home.identity, records=0))
                 Transaction(connection).event(
                     Event.HOME_CREATED,
@@ -184,27 +191,29 @@ class State:
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         self._create_tables()
-        with disk_full_as_oserror(), self.engine.begin() as connection:
+        with plain_failures(), self.engine.begin() as connection:
             yield connection
 
     def _create_tables(self) -> None:
         """Make the tables of every package that has been imported since the last look."""
         if metadata.tables.keys() <= self._known:
             return
-        with disk_full_as_oserror(), self.engine.begin() as connection:
+        with plain_failures(), self.engine.begin() as connection:
             metadata.create_all(connection)
         self._known = set(metadata.tables)
 
 
 def engine_for(home: Home) -> sa.Engine:
     """The engine of the home's state, its transactions serial for writers."""
-    engine = sa.create_engine(home.state_url)
+    try:
+        engine = sa.create_engine(home.state_url)
+    except (sa.exc.ArgumentError, ImportError, ValueError):
+        raise no_such_database() from None
     if engine.dialect.name not in BEGIN:
-        raise Unusable(
-            ja="WORKBENCH_STATE_URL には SQLite か PostgreSQL を指定してください。",
-            en="WORKBENCH_STATE_URL must name SQLite or PostgreSQL.",
-        )
+        raise no_such_database()
     if engine.dialect.name == "sqlite":
+        if engine.url.database in NO_FILE:
+            raise no_such_database()
         keep_private(Path(str(engine.url.database)))
         sa.event.listen(engine, "connect", prepare_sqlite)
     sa.event.listen(engine, "begin", BEGIN[engine.dialect.name])
@@ -242,18 +251,53 @@ BEGIN = {"sqlite": begin_sqlite, "postgresql": begin_postgresql}
 
 
 @contextmanager
-def disk_full_as_oserror() -> Iterator[None]:
-    """A full disk is one failure, whoever meets it first."""
+def plain_failures() -> Iterator[None]:
+    """A full disk is one failure, whoever meets it first; a database that cannot be used is one sentence."""
     try:
         yield
     except sa.exc.OperationalError as error:
         if any(getattr(error.orig, name, None) == code for name, code in DISK_FULL.items()):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
-        raise
+        if getattr(error.orig, "sqlite_errorcode", None) in OUR_FAULTS:
+            raise
+        raise out_of_reach() from None
+    except sa.exc.DatabaseError as error:
+        # The kinds below this one are of statements; SQLite uses the bare kind for a file that is damaged.
+        if type(error) is not sa.exc.DatabaseError:
+            raise
+        raise damaged_state() from None
 
 
 def another_home() -> Untrusted:
     return Untrusted(
         ja="この状態データベースは別のホームのものです。WORKBENCH_STATE_URL を確かめてください。",
         en="This state belongs to another home; check WORKBENCH_STATE_URL.",
+    )
+
+
+def lost_state() -> Untrusted:
+    return Untrusted(
+        ja="監査ログには記録がありますが、このホームの状態データベースがありません。バックアップから状態を戻してください。",
+        en="The log of this home holds records but its state is gone; restore the state from a backup.",
+    )
+
+
+def damaged_state() -> Unusable:
+    return Unusable(
+        ja="状態データベースが壊れているか、データベースではありません。バックアップから状態を戻してください。",
+        en="The state is damaged or is no database; restore it from a backup.",
+    )
+
+
+def out_of_reach() -> Unusable:
+    return Unusable(
+        ja="状態データベースを開けないか、使用中です。WORKBENCH_STATE_URL とデータベースの稼働を確かめてください。",
+        en="The state cannot be opened or is busy; check WORKBENCH_STATE_URL and that its database runs.",
+    )
+
+
+def no_such_database() -> Unusable:
+    return Unusable(
+        ja="WORKBENCH_STATE_URL には、使える SQLite のファイルか PostgreSQL を指定してください。",
+        en="WORKBENCH_STATE_URL must name a file of SQLite or PostgreSQL, with what connects to it installed.",
     )
