@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from workbench.cli.shell import home_path
+from workbench.errors import Usage
 from workbench.home import Home
 
 
@@ -19,5 +20,10 @@ from workbench.home import Home
 )
 def init(path: Path | None, demonstration: int | None) -> None:
     """ホームを作成 / Create a workbench home."""
+    if demonstration is not None and demonstration < 0:
+        raise Usage(
+            ja="--demonstration の数は 0 以上にしてください。",
+            en="The number of --demonstration must not be negative.",
+        )
     home = Home.create(path or home_path(), seed=demonstration)
     click.echo(f"{home.path} ({home.identity})")
