@@ -190,3 +190,24 @@ def test_an_unknown_threshold_is_a_bug_of_the_caller():
 def test_no_value_is_without_end():
     for threshold in load().thresholds.values():
         assert math.isfinite(threshold.maximum)
+
+
+def test_a_source_with_half_a_surrogate_pair_is_refused_with_its_threshold(tmp_path):
+    for text in ('"\\ud800"', '{ja: 条例, en: "art. \\udfff"}'):
+        file = tmp_path / "ours.yaml"
+        file.write_text(override(f"  k_children: {{value: 7, source: {text}}}\n"))
+
+        with pytest.raises(Unusable, match="k_children") as refused:
+            load("standard", file)
+
+        str(refused.value).encode()
+
+
+def test_a_name_with_half_a_surrogate_pair_is_refused_in_text(tmp_path):
+    file = tmp_path / "ours.yaml"
+    file.write_text(override('  "k\\ud800": {value: 7, source: 条例}\n'))
+
+    with pytest.raises(Unusable) as refused:
+        load("standard", file)
+
+    str(refused.value).encode()

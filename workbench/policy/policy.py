@@ -158,7 +158,18 @@ def source(name: str, written: Any) -> dict[str, str]:
         raise no_source(name)
     if not all(isinstance(text, str) and text.strip() for text in texts.values()):
         raise no_source(name)
+    if not all(is_unicode(text) for text in texts.values()):
+        raise refused_change(
+            name,
+            ja="根拠（source）に文字として成り立たない符号があります",
+            en="its source holds a code that is no character",
+        )
     return texts
+
+
+def is_unicode(text: str) -> bool:
+    """Half of a surrogate pair can be written in YAML, but is no text: it can be neither stored nor shown."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def no_source(name: str) -> Unusable:
@@ -170,9 +181,10 @@ def no_source(name: str) -> Unusable:
 
 
 def refused_change(name: str, *, ja: str, en: str) -> Unusable:
+    shown = name[:60].encode("utf-8", "replace").decode()
     return Unusable(
-        ja=f"ポリシーの変更 {name[:60]}：{ja}。workbench policy show で基準の一覧を確かめてください。",
-        en=f"Policy override {name[:60]}: {en}; see 'workbench policy show' for the thresholds.",
+        ja=f"ポリシーの変更 {shown}：{ja}。workbench policy show で基準の一覧を確かめてください。",
+        en=f"Policy override {shown}: {en}; see 'workbench policy show' for the thresholds.",
     )
 
 
