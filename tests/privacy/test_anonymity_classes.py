@@ -61,7 +61,7 @@ def test_what_reads_alike_is_one_category(values):
 
 def test_true_is_not_one():
     """Hashing takes True, 1 and 1.0 for one value; readers do not."""
-    assert set(categories(pd.Series([True, 1, "True", "1"], dtype=object)).words) == {"1", "True"}
+    assert categories(pd.Series([True, 1, 1.0], dtype=object)).words == ("1", "True")
 
 
 def test_negative_zero_of_a_float_column_is_zero():

@@ -174,6 +174,11 @@ BROKEN_LADDERS = {
     "falling edges": [{"edges": [2, 1], "labels": ["a", "b", "c"]}],
     "an infinite edge": [{"edges": [float("inf")], "labels": ["a", "b"]}],
     "a label twice": [{"edges": [1, 2], "labels": ["a", "b", "a"]}],
+    "an edge that comes back": [
+        {"edges": [1, 5], "labels": ["a", "b", "c"]},
+        {"edges": [5], "labels": ["d", "e"]},
+        {"edges": [1], "labels": ["f", "g"]},
+    ],
     "an edge the finer level lacks": [
         {"edges": [1, 5], "labels": ["a", "b", "c"]},
         {"edges": [3], "labels": ["d", "e"]},

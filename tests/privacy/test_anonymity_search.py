@@ -427,6 +427,18 @@ def test_what_cannot_be_asked_is_said(change, error):
         anonymise(city(3), **{**ask, **change})
 
 
+@pytest.mark.parametrize(
+    "asked", [{"quasi_identifiers": ["area"]}, {"quasi_identifiers": ["sex"], "fixed": {"area": 1}}]
+)
+def test_a_value_without_a_label_is_unusable_and_not_quoted(asked):
+    """Recoded as unseen, all such values would look alike and make a class of their own."""
+    frame = pd.DataFrame({"area": ["a"] * 9 + ["nowhere"], "sex": ["f"] * 10})
+
+    with pytest.raises(Unusable, match="10 行目") as caught:
+        anonymise(frame, **{"hierarchies": LADDERS, "k": 2, "limits": Limits(overall=0.5), **asked})
+    assert "nowhere" not in caught.value.ja + caught.value.en
+
+
 def test_an_empty_table_is_unusable():
     with pytest.raises(Unusable):
         anonymise(

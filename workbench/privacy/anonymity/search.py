@@ -214,4 +214,4 @@ def suppressed_of(search: Search, verdict: Verdict) -> dict[str, Suppressed]:
 
 def those(given: Who | None, kept: NDArray[np.bool_]) -> Who | None:
     """The persons or households of the retained rows."""
-    return None if given is None else pd.Series(given).reset_index(drop=True)[kept]
+    return None if given is None else pd.Series(given)[kept]
