@@ -85,6 +85,33 @@ def test_a_column_without_a_name_is_refused_by_its_position(send, pupil):
     assert "#8" in refusal(send(ROW + ",x", header=HEADER + ","), pupil.items).en
 
 
+HEADERS_THAT_MAY_BE_DATA = {
+    "half of a number": NUMBER[:6],
+    "half in full width": NUMBER[:6].translate(str.maketrans("0123456789", "０１２３４５６７８９")),
+    "half in kanji": "一二三四五六",
+    "half in negative circles": "❶❷❸❹❺❻",
+    "half with marks": f"({NUMBER[:3]}) {NUMBER[3:6]}-",
+    "a date": "2015-04-01",
+    "a sentence": "児童相談所に通告したことがあり" * 2 + "、今も見守りを続けています",
+}
+
+
+@pytest.mark.parametrize("attack", HEADERS_THAT_MAY_BE_DATA)
+def test_attack_a_header_that_may_be_data_is_not_echoed(send, pupil, attack):
+    column = HEADERS_THAT_MAY_BE_DATA[attack]
+
+    error = refusal(send(f"{ROW},1", header=f"{HEADER},{column}"), pupil.items)
+
+    assert error.rule == "unregistered_column"
+    for sentence in (error.ja, error.en):
+        assert "#8" in sentence
+        assert column not in sentence
+
+
+def test_a_header_of_forty_letters_is_still_named(send, pupil):
+    assert "c" * 40 in refusal(send(f"{ROW},1", header=f"{HEADER},{'c' * 40}"), pupil.items).en
+
+
 def test_a_file_without_a_header_is_not_taken_as_names_of_columns(send, pupil):
     """The first row of such a file is somebody's data."""
     error = refusal(send(ROW, header=ROW.replace("青葉 花子", SECRET)), pupil.items)
@@ -288,6 +315,7 @@ CELLS = {
     "hyphens": f"{NUMBER[:4]}-{NUMBER[4:8]}-{NUMBER[8:]}",
     "full width and spaced": f"{NUMBER[:4]}　{NUMBER[4:8]}　{NUMBER[8:]}".translate(WIDE),
     "in a sentence": f"母の番号は{NUMBER}です",
+    "kana between": f"{NUMBER[:4]}の{NUMBER[4:8]}の{NUMBER[8:]}",
 }
 
 
@@ -305,6 +333,13 @@ def test_an_individual_number_in_any_cell_of_any_column_is_refused(send, pupil, 
     assert forbids(error)
     assert pupil.names[position] in error.en
     assert "1 cells" in error.en
+
+
+@pytest.mark.parametrize(
+    "cell", ["1234.56789018", "12:34 56:78 90:18", "❶❷❸❹❺❻❼❽❾⓿❶❽", "壱弐参四五六七八九零壱八"]
+)
+def test_attack_a_disguised_number_in_a_text_column_is_refused(send, pupil, cell):
+    assert forbids(refusal(send(with_cell(1, cell)), pupil.items))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp932"])

@@ -2,20 +2,20 @@
 Matching the header of an extract to the register: every column is registered, and every item is there.
 
 A column is known by its item's name or its Japanese label. A header may hold anything, even data where the
-header row is missing, so a name is shown only when others of its row are known and it carries no number of
-a person.
+header row is missing, so a name is shown only when others of its row are known, it carries no number of a
+person, and it is short and has a letter: digits alone may be half of such a number.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 
-from workbench.data.individual_number import is_forbidden_name, mentions
+from workbench.data.individual_number import is_forbidden_name, mentions, plain_digits
 from workbench.data.item import Item, never_registered
 from workbench.errors import Refused, Unusable
 
 SHOWN = 5
-SHOWN_LENGTH = 64
+SHOWN_LENGTH = 40
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -80,7 +80,8 @@ def refuse_unregistered(header: Sequence[str], found: Sequence[str | None]) -> N
 def shown(column: str, position: int) -> str:
     """A column's name for a message; its position where the name is empty or could be something else."""
     name = clean(column)
-    if not name or len(name) > SHOWN_LENGTH or CONTROL.search(name):
+    has_letter = any(character.isalpha() for character in plain_digits(name))
+    if not has_letter or len(name) > SHOWN_LENGTH or CONTROL.search(name):
         return f"#{position}"
     return name
 

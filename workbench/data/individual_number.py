@@ -2,12 +2,18 @@
 Finding Individual Numbers (個人番号) and resident record codes (住民票コード), which must never enter.
 
 An Individual Number is twelve digits whose last is the check digit of 平成26年総務省令第85号 第5条. It is
-found in any width and script of digits, with any spacing, hyphens or other marks between them, alone or
-inside longer text. What is found is counted; it is never quoted.
+found in any width and script of digits, with any spacing, hyphens or other marks between them, or a single
+letter between its groups of four, alone or inside longer text. What is found is counted; it is never quoted.
 
 A twelve-digit code of another kind passes the check about once in eleven times, so a column of them is
 refused: the law is stricter than the inconvenience. Digits that are part of a longer unbroken run (a
-thirteen-digit corporate number) are not an Individual Number, and a decimal fraction is not a number's digits.
+thirteen-digit corporate number) are not an Individual Number. In a numeric column a decimal fraction is not a
+number's digits; in text a point is a mark like any other.
+
+Not found: a number split over neighbouring cells of a row, because the amounts and years that stand side by
+side would pass the check as often as anything does; a number of a numeric column that lost more than one
+leading zero; digits whose reading is a moment of the years 1800 to 2099; words, or other letters than one,
+between the digits; a number in another base or written backwards.
 
 A resident record code is eleven digits with a check digit (住民基本台帳法施行規則第1条, 平成14年総務省告示第436号).
 We take its formula to be of the same form over ten digits; the notice itself was not at hand. Eleven digits
@@ -30,19 +36,30 @@ INDIVIDUAL, RESIDENT = 12, 11
 # Weights Q_n from the highest digit down to the lowest before the check digit.
 WEIGHTS = {INDIVIDUAL: (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2), RESIDENT: (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)}
 
-KANJI_DIGITS = dict(zip("〇零一二三四五六七八九", "00123456789", strict=True))
+KANJI_DIGITS = dict(
+    zip("〇零一二三四五六七八九壱弐参壹貳參弌弍弎肆伍陸漆柒捌玖", "001234567891231231234567789", strict=True)
+)
+# Invisible characters that carry the digits of ASCII.
+TAG_DIGITS = {chr(0xE0030 + digit): str(digit) for digit in range(10)}
+WRITTEN_DIGITS = {**KANJI_DIGITS, **TAG_DIGITS}
 # The long-vowel mark stands where a hyphen is meant, but counts as a letter.
 LIKE_A_HYPHEN = "[ーｰ]"
 # The time in 2024-04-01 12:30 belongs to no number; with it, the digits of a moment would be twelve.
-TIME_OF_DAY = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?![\d:])")
+DATE = r"(?<!\d)(?:1[89]|20)\d{2}[-/.](?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|[12]\d|3[01])"
+TIME = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
+MOMENT = re.compile(rf"({DATE})[T ]{{1,3}}{TIME}(?:[~-]{TIME})?(?![\W_]*\d)")
+# As on the card, with marks and at most one letter between the groups.
+GAP = r"[\W_]{0,3}[^\W\d_]?[\W_]{0,3}"
+CARD = re.compile(rf"(?<!\d)(?=(\d{{4}}){GAP}(\d{{4}}){GAP}(\d{{4}})(?!\d))")
 RUN = re.compile(r"\d+(?:[\W_]+\d+)*")
 PIECES = re.compile(r"\d+|\D+")
 NUMBER = re.compile(r"[+-]?(?P<whole>\d+)(?:\.(?P<fraction>\d*))?(?P<exponent>[eE][+-]?\d{1,2})?")
 MOBILE = re.compile(r"0[5-9]0\d{8}")
 
-# For Arrow: values with eleven digits and no letter between them, or a number with an exponent.
-ANY_DIGIT = r"[\p{Nd}" + "".join(KANJI_DIGITS) + "]"
-WORTH_READING = ANY_DIGIT + r"(?:[^\p{L}\p{N}]*" + ANY_DIGIT + r"){10}|^\s*[+-]?[0-9.]+[eE]"
+# For Arrow: cells of plain digits; values with eleven digits, or a number with an exponent.
+PLAIN = "^[0-9０-９]+$"
+ANY_DIGIT = r"[\p{N}" + "".join(WRITTEN_DIGITS) + "]"
+WORTH_READING = ANY_DIGIT + r"(?:\P{N}*?" + ANY_DIGIT + r"){10}|^\s*[+-]?[0-9.]+[eE]"
 
 # Names by which a column says what it holds.
 FORBIDDEN_NAMES = frozenset(
@@ -81,7 +98,7 @@ def is_valid(digits: str) -> bool:
 
 def mentions(text: str) -> bool:
     """Whether `text` (a header, a file name, a sentence) holds an Individual Number."""
-    return any(len(digits) == INDIVIDUAL and is_valid(digits) for digits in candidates(plain_digits(text)))
+    return any(len(digits) == INDIVIDUAL and is_valid(digits) for digits in read(text))
 
 
 def is_forbidden_name(name: str) -> bool:
@@ -96,12 +113,12 @@ def scan(values: pa.Array, *, numeric: bool = False) -> Scan:
     Cells of plain digits are checked all at once, and Arrow puts aside what cannot hold such a number; only
     the rest is read value by value.
     """
-    normal = pc.utf8_normalize(pc.fill_null(values.cast(pa.string()), ""), form="NFKC")
-    normal = pc.replace_substring_regex(normal, LIKE_A_HYPHEN, "-")
-    plain = np.asarray(pc.match_substring_regex(normal, "^[0-9]+$"))
+    texts = pc.fill_null(values.cast(pa.string()), "")
+    normal = pc.utf8_normalize(texts, form="NFKC")
+    plain = np.asarray(pc.match_substring_regex(texts, PLAIN))
     individual, eleven, resident = look_at_plain(normal, plain=plain, numeric=numeric)
     for position in np.flatnonzero(np.asarray(pc.match_substring_regex(normal, WORTH_READING)) & ~plain):
-        text = plain_digits(normal[int(position)].as_py())
+        text = texts[int(position)].as_py()
         individual[position], eleven[position], resident[position] = look_at_text(text, numeric=numeric)
     if 2 * resident.sum() <= eleven.sum():
         resident[:] = False
@@ -135,7 +152,7 @@ def with_check_digit(values: pa.Array, *, where: np.ndarray, length: int) -> np.
 
 def look_at_text(text: str, *, numeric: bool) -> tuple[bool, bool, bool]:
     """The same of one cell of any text."""
-    found = {digits for digits in candidates(text) if len(digits) in WEIGHTS}
+    found = {digits for digits in read(text, numeric=numeric) if len(digits) in WEIGHTS}
     twelve = {digits.zfill(INDIVIDUAL) for digits in found if numeric or len(digits) == INDIVIDUAL}
     eleven = {digits for digits in found if len(digits) == RESIDENT and not MOBILE.fullmatch(digits)}
     return any(map(is_valid, twelve)), bool(eleven), any(map(is_valid, eleven))
@@ -146,11 +163,22 @@ class DigitTable(dict[int, int | str]):
 
     def __missing__(self, code: int) -> int | str:
         character = chr(code)
-        self[code] = KANJI_DIGITS.get(character) or str(unicodedata.decimal(character, character))
+        self[code] = WRITTEN_DIGITS.get(character) or str(unicodedata.digit(character, character))
+        return self[code]
+
+
+class DecimalTable(dict[int, int | str]):
+    """For `str.translate`: a digit that only marks or spells, such as ① or 三, becomes a letter."""
+
+    def __missing__(self, code: int) -> int | str:
+        character = chr(code)
+        only_spells = not character.isdecimal() and character.isnumeric()
+        self[code] = "t" if only_spells else character
         return self[code]
 
 
 DIGITS = DigitTable()
+DECIMALS = DecimalTable()
 
 
 def plain_digits(text: str) -> str:
@@ -158,12 +186,22 @@ def plain_digits(text: str) -> str:
     return re.sub(LIKE_A_HYPHEN, "-", unicodedata.normalize("NFKC", text)).translate(DIGITS)
 
 
-def candidates(text: str) -> Iterator[str]:
+def read(text: str, *, numeric: bool = False) -> Iterator[str]:
+    """What may be one number in `text`: with every digit read, and with ① and 三 taken for marks beside it."""
+    yield from candidates(plain_digits(text), numeric=numeric)
+    if (marked := text.translate(DECIMALS)) != text:
+        yield from candidates(plain_digits(marked), numeric=numeric)
+
+
+def candidates(text: str, *, numeric: bool) -> Iterator[str]:
     """The strings of digits that a reader of `text` may take for one number."""
     if number := NUMBER.fullmatch(text.strip()):
         yield from whole_number(number)
-        return
-    for run in RUN.findall(TIME_OF_DAY.sub("t", text)):
+        if numeric:
+            return
+    for card in CARD.finditer(text):
+        yield "".join(card.groups())
+    for run in RUN.findall(MOMENT.sub(r"\1t", text)):
         if len(run) < RESIDENT:
             continue
         pieces = PIECES.findall(run)
