@@ -13,7 +13,8 @@ number's digits; in text a point is a mark like any other.
 Not found: a number split over neighbouring cells of a row, because the amounts and years that stand side by
 side would pass the check as often as anything does; a number of a numeric column that lost more than one
 leading zero; digits whose reading is a moment of the years 1800 to 2099; words, or other letters than one,
-between the digits; a number in another base or written backwards.
+between the digits; groups of uneven length and unlike marks that run on into other digits; a number in another
+base or written backwards.
 
 A resident record code is eleven digits with a check digit (住民基本台帳法施行規則第1条, 平成14年総務省告示第436号).
 We take its formula to be of the same form over ten digits; the notice itself was not at hand. Eleven digits
