@@ -136,3 +136,16 @@ def test_a_dictionary_may_list_its_items_or_map_them():
     listed = Dictionary.of({"items": [{"name": "sex", **entry}]}, targets=("t",))
     mapped = Dictionary.of({"items": {"sex": entry}, "targets": ["t"]})
     assert listed == mapped
+
+
+def test_the_order_in_which_conditions_are_written_does_not_matter():
+    """Cards and models are made again from the canonical form, in which keys are sorted."""
+    one, two = (
+        Definition("flag", target="t", capacity=0.05, eligible=dict(pairs))
+        for pairs in (
+            [("grade", ["6-8"]), ("absent_days", ["0"])],
+            [("absent_days", ["0"]), ("grade", ["6-8"])],
+        )
+    )
+
+    assert list(one.eligible) == list(two.eligible) == list(Definition.from_json(one.to_json()).eligible)

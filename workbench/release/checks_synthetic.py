@@ -20,6 +20,10 @@ AGAIN = Text(
     ja="workbench release submit --protection synthetic で作り直してください。",
     en="Prepare it again with 'workbench release submit --protection synthetic'.",
 )
+UNSURE = Text(
+    ja="行数が少なく上限を確かめられません。審査者が判断するか、行を増やして作り直してください。",
+    en="Too few rows to be sure of the limit; decide as a reviewer, or prepare it with more rows.",
+)
 # Below this share of the real one, a rare category has been lost; the report says which items.
 KEPT = 0.5
 
@@ -184,8 +188,10 @@ def copies(staged: Synthetic) -> Finding:
         en=f"{percent(found.attack)} of training children have an exact copy; {percent(found.control)} of the others do by chance.",
     )
     numbers, limits = {"excess": round(excess, 4)}, {"synthetic_identical_excess": limit}
-    if excess > limit:
+    if found.lower > limit:
         return Finding(Verdict.FAIL, sentence, numbers, limits, AGAIN)
+    if excess > limit:
+        return Finding(Verdict.REVIEW, sentence, numbers, limits, UNSURE)
     return Finding(Verdict.PASS, sentence, numbers, limits)
 
 
@@ -204,16 +210,7 @@ def attacks(staged: Synthetic) -> Finding:
     if found.lower > limit:
         return Finding(Verdict.FAIL, sentence, numbers, limits, AGAIN)
     if unsure > limit:
-        return Finding(
-            Verdict.REVIEW,
-            sentence,
-            numbers,
-            limits,
-            Text(
-                ja="行数が少なく上限を確かめられません。審査者が判断するか、行を増やして作り直してください。",
-                en="Too few rows to be sure of the limit; decide as a reviewer, or prepare it with more rows.",
-            ),
-        )
+        return Finding(Verdict.REVIEW, sentence, numbers, limits, UNSURE)
     return Finding(Verdict.PASS, sentence, numbers, limits)
 
 

@@ -63,6 +63,9 @@ class Definition:
     def __post_init__(self) -> None:
         for rule in RULES:
             rule(self)
+        # One order, whoever wrote it: read back from its canonical form a definition is the same.
+        for name in ("eligible", "excluded"):
+            object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
 
     @property
     def places(self) -> Capacity:
