@@ -14,7 +14,7 @@ PIP_FROM := --no-index --find-links $(WHEELHOUSE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-full quick slow lint bench wheelhouse lock clean system system-full
+.PHONY: help demo lab test test-full quick slow lint bench wheelhouse lock clean system
 
 help: ## この一覧 / this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,9 +28,6 @@ $(STAMP): requirements.lock pyproject.toml
 
 system: ## Debian の部品（bubblewrap、書体）を確かめる / Debian packages of the demo and the quick tests
 	@tools/debian-packages bubblewrap:bwrap fonts-noto-cjk:
-
-system-full: system ## ブラウザ検査の部品も / those of the second tier too
-	@tools/debian-packages chromium:chromium
 
 demo: $(STAMP) system ## 主な仕事を通しで実演 / the whole journey on the synthetic city
 	$(BIN)/workbench demo --profile $(PROFILE) --seed $(SEED) --home $(DEMO_HOME)
@@ -48,12 +45,12 @@ lint: $(STAMP)
 quick: $(STAMP) system
 	$(BIN)/python -m pytest -m "not slow"
 
-slow: $(STAMP) system-full
+slow: $(STAMP) system
 	$(BIN)/python -m pytest -m slow
 
 test: lint quick ## 検査（20 分以内） / the checks, within 20 minutes
 
-test-full: slow ## 長い検査 / the second tier: browser, attacks, large profiles
+test-full: slow ## 長い検査 / the second tier: kills, large cities, installing without network
 
 bench: $(STAMP) system ## 速さを比で測る / speed, as ratios measured in one run
 	$(BIN)/python -m pytest bench --override-ini testpaths=bench -s -q
