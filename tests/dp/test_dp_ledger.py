@@ -31,7 +31,7 @@ def charge(ledger: Ledger, *, micro: int = 300_000, analyst: str = "aoki") -> bo
 def test_attack_many_threads_race_for_the_last_of_the_budget(home):
     """Forty threads meet at a barrier and ask for 0.3 of 1.0: three are paid."""
     state = State.open(home)
-    Ledger(state).grant("raw", micro=MICRO, granted_by="sato")
+    Ledger(state).grant("raw", micro=MICRO, granted_by="workbench")
     barrier, paid = threading.Barrier(40), []
 
     def ask() -> None:
@@ -50,14 +50,14 @@ def test_attack_many_threads_race_for_the_last_of_the_budget(home):
 def test_attack_two_analysts_compare_notes(home):
     """The budget is the dataset's: another name is not another budget."""
     ledger = Ledger(State.open(home))
-    ledger.grant("raw", micro=400_000, granted_by="sato")
+    ledger.grant("raw", micro=400_000, granted_by="workbench")
 
     assert [charge(ledger, analyst=name) for name in ("aoki", "baba")] == [True, False]
 
 
 def test_attack_a_kill_between_charge_and_answer_refunds_nothing(home):
     ledger = Ledger(State.open(home))
-    ledger.grant("raw", micro=MICRO, granted_by="sato")
+    ledger.grant("raw", micro=MICRO, granted_by="workbench")
     killed = f"""
 import os, pathlib
 from workbench.home import Home
@@ -76,7 +76,7 @@ with Ledger(State.open(Home.open(pathlib.Path({str(home.path)!r})))).charge(
 @pytest.mark.parametrize("micro", [0, -1])
 def test_attack_a_charge_of_nothing_or_less(home, micro):
     ledger = Ledger(State.open(home))
-    ledger.grant("raw", micro=MICRO, granted_by="sato")
+    ledger.grant("raw", micro=MICRO, granted_by="workbench")
 
     assert not charge(ledger, micro=micro)
 
@@ -84,7 +84,7 @@ def test_attack_a_charge_of_nothing_or_less(home, micro):
 def test_every_charge_is_in_the_log(home):
     state = State.open(home)
     ledger = Ledger(state)
-    ledger.grant("raw", micro=MICRO, granted_by="sato")
+    ledger.grant("raw", micro=MICRO, granted_by="workbench")
     charge(ledger)
 
     events = [record["event"] for record in state.log.records()]

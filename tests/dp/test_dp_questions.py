@@ -154,13 +154,13 @@ def test_both_draws_follow_the_same_distribution(draw):
 
 def test_attack_two_answers_in_a_real_home_share_no_noise(ledger):
     """A seed would let two answers cancel each other's noise."""
-    ledger.grant("child-year-raw", micro=5 * MICRO, granted_by="sato")
+    ledger.grant("child-year-raw", micro=5 * MICRO, granted_by="workbench")
 
     assert ask(ledger).rows != ask(ledger).rows
 
 
 def test_the_answer_is_charged_and_carries_its_margin(ledger):
-    ledger.grant("child-year-raw", micro=MICRO, granted_by="sato")
+    ledger.grant("child-year-raw", micro=MICRO, granted_by="workbench")
 
     given = ask(ledger)
 
@@ -170,7 +170,7 @@ def test_the_answer_is_charged_and_carries_its_margin(ledger):
 
 
 def test_attack_asking_beyond_the_budget(ledger):
-    ledger.grant("child-year-raw", micro=MICRO, granted_by="sato")
+    ledger.grant("child-year-raw", micro=MICRO, granted_by="workbench")
     ask(ledger, epsilon=0.6)
 
     with pytest.raises(Refused):
@@ -181,7 +181,7 @@ def test_attack_asking_beyond_the_budget(ledger):
 
 def test_attack_a_failing_question_is_not_free(ledger, monkeypatch):
     """An exception after the charge keeps it: otherwise failing would be a way to ask for nothing."""
-    ledger.grant("child-year-raw", micro=MICRO, granted_by="sato")
+    ledger.grant("child-year-raw", micro=MICRO, granted_by="workbench")
     monkeypatch.setattr("workbench.privacy.dp.answer.noisy", lambda *_, **__: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
@@ -196,7 +196,7 @@ def test_a_dataset_without_a_grant_cannot_be_asked(ledger):
 
 
 def test_rehearsing_costs_nothing(ledger):
-    ledger.grant("child-year-raw", micro=MICRO, granted_by="sato")
+    ledger.grant("child-year-raw", micro=MICRO, granted_by="workbench")
 
     rehearse(Histogram("sex", epsilon=1.0), source=SOURCE, table=table(), order=np.random.default_rng(0))
 

@@ -42,7 +42,7 @@ def test_from_an_empty_home_to_pinned_keys_and_a_log_that_holds(workbench, home,
     add(workbench, "sato", "coordinator")
     for owner in ("person:sato", "role:coordinator", "role:reviewer"):
         workbench("key", "create", owner)
-    workbench("key", "trust", "-o", str(tmp_path / "trusted.json"))
+    workbench("key", "trust", "-o", str(tmp_path / "trusted.json"), "--by", "sato")
 
     keys = json.loads(workbench("key", "list", "--json"))
     pinned = json.loads((tmp_path / "trusted.json").read_bytes())
@@ -52,9 +52,9 @@ def test_from_an_empty_home_to_pinned_keys_and_a_log_that_holds(workbench, home,
     verified = json.loads(workbench("audit", "verify", "--json"))
     assert verified["records"] == 6
     workbench("audit", "verify", "--at-least", "7", expect=11)
-    events = [record["event"] for record in json.loads(workbench("audit", "show", "--json"))]
+    events = [record["event"] for record in json.loads(workbench("audit", "show", "--json", "--by", "sato"))]
     assert events == ["home.created", "person.added", *["key.created"] * 3, "trust.exported"]
-    assert "PRIVATE" not in workbench("audit", "show")
+    assert "PRIVATE" not in workbench("audit", "show", "--by", "sato")
 
 
 def test_a_tampered_log_is_code_11_and_one_sentence(workbench, home):
@@ -62,7 +62,7 @@ def test_a_tampered_log_is_code_11_and_one_sentence(workbench, home):
     log = home.audit / "log.jsonl"
     log.write_bytes(log.read_bytes().replace(b"coordinator", b"reviewer"))
 
-    for arguments in (("audit", "verify"), ("audit", "show")):
+    for arguments in (("audit", "verify"), ("audit", "show", "--by", "sato")):
         said = workbench(*arguments, expect=11)
         assert "record 2 was altered" in said
         assert len(said.splitlines()) == 1
@@ -148,3 +148,23 @@ def test_a_demonstration_says_so_in_its_list_of_keys(workbench, tmp_path):
     workbench("key", "create", "role:coordinator", "--home", str(shown.path))
 
     assert "demonstration-7" in workbench("key", "list", "--home", str(shown.path))
+
+
+def test_only_who_may_reads_the_log(workbench):
+    add(workbench, "mori", "manager")
+    add(workbench, "sato", "analyst", by=("--by", "mori"))
+
+    workbench("audit", "show", expect=10)
+    workbench("audit", "show", "--by", "sato", expect=10)
+    workbench("audit", "show", "--by", "stranger", expect=13)
+    assert "person.added" in workbench("audit", "show", "--by", "mori")
+
+
+def test_only_who_may_writes_the_trusted_keys(workbench, tmp_path):
+    for owner in ("role:coordinator", "role:reviewer"):
+        workbench("key", "create", owner)
+    add(workbench, "mori", "manager")
+
+    workbench("key", "trust", "-o", str(tmp_path / "trusted.json"), "--by", "stranger", expect=13)
+    assert not (tmp_path / "trusted.json").exists()
+    workbench("key", "trust", "-o", str(tmp_path / "trusted.json"), "--by", "mori")

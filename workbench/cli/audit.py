@@ -43,13 +43,19 @@ def verify(home: Home, at_least: int, as_json: bool) -> None:
 @click.option(
     "--event", default=None, help="出来事の種類（例 request.voted、request） / an event, or its noun"
 )
+@click.option(
+    "--by", "actor", default="workbench", envvar="WORKBENCH_PERSON", help="操作する人 / who does it"
+)
 @json_option
 @pass_home
-def show_records(home: Home, last: int, event: str | None, as_json: bool) -> None:
+def show_records(home: Home, last: int, event: str | None, actor: str, as_json: bool) -> None:
     """記録を読む（先に検証する） / Read the records, after verifying them."""
+    from workbench.governance.people import People
     from workbench.state import State
 
-    records = [record for record in State.open(home).log.records() if matches(record, event)]
+    state = State.open(home)
+    People(state).expect_may(actor, "read_log")
+    records = [record for record in state.log.records() if matches(record, event)]
     chosen = records[-last:] if last > 0 else []
     show(chosen, as_json=as_json, text="\n".join(map(line, chosen)))
 

@@ -6,9 +6,9 @@ import sqlalchemy as sa
 
 from workbench.artifact.canonical import sha256
 from workbench.artifact.keys import KeyRing
-from workbench.artifact.trust import Trusted
+from workbench.artifact.trust import ADMITTERS, Trusted
 from workbench.audit import Event
-from workbench.errors import Refused
+from workbench.errors import Refused, Unusable
 from workbench.governance.people import FOUNDER, People
 from workbench.home import Home, write_atomically
 from workbench.state import State, metadata
@@ -25,13 +25,15 @@ def create_key(home: Home, state: State, owner: str, *, actor: str = FOUNDER) ->
     """
     Make the owner's key, record it and return its public half. Refused where the owner has one.
 
-    A `person:` must be somebody. A key file that a kill left without its record is recorded now.
+    A `person:` must be somebody, a role one of the two that admit. A key file that a kill left without its record is recorded now.
     """
     people = People(state)
     people.expect_may(actor, "create_key")
     kind, _, person = owner.partition(":")
     if kind == "person":
         people.get(person)
+    elif owner not in ADMITTERS:
+        raise no_owner()
     public = KeyRing.of(home).ensure(owner)
     if kind == "person":
         people.set_key(person, public, actor=actor)
@@ -53,9 +55,17 @@ def record_role_key(state: State, owner: str, public: str, *, actor: str) -> Non
 
 
 def export_trust(home: Home, state: State, target: Path, *, actor: str = FOUNDER) -> Trusted:
-    """Write the public keys of the two admitting roles to `target`."""
+    """Write the public keys of the two admitting roles to `target`. Raises Refused for who may not."""
+    People(state).expect_may(actor, "export_trust")
     trusted = Trusted.of(KeyRing.of(home))
     content = trusted.to_json()
     state.record(Event.TRUST_EXPORTED, actor=actor, owners=sorted(trusted.keys), sha256=sha256(content))
     write_atomically(target, content, mode=0o644)
     return trusted
+
+
+def no_owner() -> Unusable:
+    return Unusable(
+        ja=f"鍵の持ち主は person:<id> か {'、'.join(ADMITTERS)} です。",
+        en=f"A key's owner is person:<id> or {' or '.join(ADMITTERS)}.",
+    )

@@ -47,6 +47,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     # Not the coordinator's: whoever admits must not be able to make up the second person.
     "add_person": frozenset({Role.MANAGER}),
     "create_key": frozenset({Role.MANAGER}),
+    "export_trust": frozenset({Role.COORDINATOR, Role.MANAGER}),
     "read_log": frozenset({Role.AUDITOR, Role.COORDINATOR, Role.MANAGER}),
 }
 

@@ -15,6 +15,7 @@ import pandas as pd
 from workbench.data.raw import RawStore
 from workbench.errors import NotFound, Unusable
 from workbench.governance.charter import Project, Projects
+from workbench.governance.people import People
 from workbench.privacy.dp import answer as dp
 from workbench.privacy.dp import questions
 from workbench.privacy.dp.ledger import Ledger
@@ -73,7 +74,8 @@ def answer(session: "Session", request: Request) -> dict[str, Any]:
 
 
 def project_asked(session: "Session", request: Request) -> Project:
-    """The session's project, if it is its source that is asked about."""
+    """The session's project, if it is its source that is asked about. Refused for who may not ask."""
+    People(session.state).expect_may(session.analyst, "ask")
     project = Projects(session.state).get(session.project)
     if request.get("dataset") != ledger_name(project):
         raise NotFound(

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from workbench.audit import Event
 from workbench.errors import NotFound, Refused
+from workbench.governance.people import People
 from workbench.privacy.dp.questions import MICRO
 from workbench.state import State, metadata
 
@@ -64,7 +65,8 @@ class Ledger:
         self._state = state
 
     def grant(self, dataset: str, *, micro: int, granted_by: str) -> None:
-        """Add to a dataset's budget."""
+        """Add to a dataset's budget. Refused for who may not."""
+        People(self._state).expect_may(granted_by, "grant_budget")
         with self._state.transaction() as t:
             t.connection.execute(
                 GRANTS.insert().values(
