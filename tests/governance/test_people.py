@@ -1,9 +1,14 @@
 """One person, one role, one key; and nobody makes up the second person."""
 
+import ast
+from fnmatch import fnmatchcase
+from pathlib import Path
+
 import pytest
 
 from workbench.artifact.keys import KeyRing
 from workbench.errors import NotFound, Refused, Unusable
+from workbench.governance import permissions
 from workbench.governance.keys import create_key, export_trust
 from workbench.governance.people import PERMISSIONS, ROLE_NAMES, People, Person, Role, why_not
 from workbench.state import State
@@ -179,3 +184,49 @@ def test_the_pinned_keys_are_those_of_the_two_roles_and_no_persons(people, home,
     }
     assert (tmp_path / "trusted.json").read_bytes() == trusted.to_json()
     assert state.log.records()[-1]["event"] == "trust.exported"
+
+
+@pytest.mark.parametrize("owner", ["role:boss", "role:analyst", "role:manager", "person:", "sato", "role:"])
+def test_a_key_is_for_a_person_or_an_admitting_role_and_for_nothing_else(people, home, state, owner):
+    with pytest.raises((Unusable, NotFound)):
+        create_key(home, state, owner, actor="mori")
+
+    assert KeyRing.of(home).owners() == []
+
+
+def test_who_may_not_writes_no_trusted_keys(people, home, state, tmp_path):
+    for owner in ("role:coordinator", "role:reviewer"):
+        create_key(home, state, owner, actor="mori")
+
+    for actor, family in (("stranger", NotFound), ("abe", Refused), ("workbench", Refused)):
+        with pytest.raises(family):
+            export_trust(home, state, tmp_path / "trusted.json", actor=actor)
+
+    assert not (tmp_path / "trusted.json").exists()
+    assert state.log.records()[-1]["event"] == "key.created"
+
+
+ASKING = {"expect_may", "_expect_may", "why_not"}
+
+
+def asked_for(tree: ast.AST) -> set[str]:
+    """The actions that the code asks permission for, an f-string as its text before the variable and `*`."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    found = set()
+    for call in calls:
+        name = getattr(call.func, "attr", getattr(call.func, "id", None))
+        last = call.args[-1]
+        if name in ASKING and isinstance(last, ast.Constant):
+            found.add(last.value)
+        elif name in ASKING and isinstance(last, ast.JoinedStr):
+            found.add(f"{last.values[0].value}*")
+    return found
+
+
+def test_every_action_of_the_table_is_asked_for_in_the_code():
+    folder = Path(permissions.__file__).parents[1]
+    asked = set().union(*(asked_for(ast.parse(file.read_text())) for file in folder.rglob("*.py")))
+
+    unasked = [a for a in PERMISSIONS if not any(fnmatchcase(a, pattern) for pattern in asked)]
+    assert unasked == []
+    assert [p for p in asked if not any(fnmatchcase(a, p) for a in PERMISSIONS)] == []

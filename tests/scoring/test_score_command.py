@@ -15,6 +15,7 @@ from workbench.artifact.signing import sign
 from workbench.artifact.trust import ADMITTERS
 from workbench.audit import Event
 from workbench.cli import main
+from workbench.governance.people import People, Person, Role
 from workbench.home import Home
 from workbench.state import State
 
@@ -167,4 +168,45 @@ def test_attack_a_file_of_keys_lets_a_demonstration_into_a_home(stage, tmp_path,
 
     assert run(*arguments(folder, bundle), "--home", home.path).returncode == 2
     assert run(*arguments(folder, bundle, trust=None, revocations=None), "--home", home.path).returncode == 11
+    assert not (folder / "out").exists()
+
+
+@pytest.fixture
+def house(office, candidate_files, tmp_path):
+    """A home with a manager and a coordinator, a bundle its keys admitted, and records."""
+    home = Home.create(tmp_path / "home", seed=1)
+    ring = KeyRing.of(home)
+    for owner in ADMITTERS:
+        ring.create(owner)
+    bundle = type(office)(tmp_path, ring).admit(candidate_files)
+    (tmp_path / "records.csv").write_text(RECORDS)
+    people = People(State.open(home))
+    people.add(Person("mori", "Mori", Role.MANAGER, "企画課"))
+    people.add(Person("sato", "Sato", Role.COORDINATOR, "企画課"), actor="mori")
+    return home, [bundle, tmp_path / "records.csv", "--home", home.path, "--purpose", "school-support"]
+
+
+def test_in_a_home_only_who_may_scores_and_the_log_names_them(house, run, tmp_path):
+    home, typed = house
+    for by, code in ((["--by", "mori"], 10), (["--by", "stranger"], 13), ([], 10)):
+        assert run(*typed, "-o", tmp_path / "no", *by).returncode == code
+    assert not (tmp_path / "no").exists()
+
+    done = run(*typed, "-o", tmp_path / "out", "--by", "sato")
+    refused = run(*typed, "-o", tmp_path / "two", "--by", "sato", "--purpose", "other")
+
+    assert (done.returncode, refused.returncode) == (0, 10), done.stderr
+    last = State.open(home).log.records()[-2:]
+    assert [(record["event"], record["actor"]) for record in last] == [
+        (Event.BATCH_SCORED, "sato"),
+        (Event.BATCH_REFUSED, "sato"),
+    ]
+
+
+def test_a_day_that_has_passed_is_refused(stage, run):
+    folder, bundle = stage
+
+    done = run(*arguments(folder, bundle), "--as-of", "2020-01-01")
+
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
     assert not (folder / "out").exists()

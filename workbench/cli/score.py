@@ -50,6 +50,13 @@ class Setting:
 @click.option("--revocations", type=FILE, default=None, help="失効リスト / the list of revoked models")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), default=None, help="基準日 / the day (today)")
 @click.option("--home", type=FILE, default=None, help="ホーム / the home")
+@click.option(
+    "--by",
+    "actor",
+    default="workbench",
+    envvar="WORKBENCH_PERSON",
+    help="操作する人（ホームで） / who does it, in a home",
+)
 @json_option
 def score(  # noqa: PLR0917  one argument for each option
     bundle: Path,
@@ -60,6 +67,7 @@ def score(  # noqa: PLR0917  one argument for each option
     revocations: Path | None,
     as_of: datetime | None,
     home: Path | None,
+    actor: str,
     as_json: bool,
 ) -> None:
     """
@@ -71,13 +79,17 @@ def score(  # noqa: PLR0917  one argument for each option
     """
     from workbench.scoring.batch import score_batch
 
+    day = day_of(as_of)
     if trust and home:
         raise Usage(
             ja="ホームの中では、そのホームの鍵だけを使います。--trust と --home はどちらか一つにしてください。",
             en="A home trusts its own keys only; give either --trust or --home.",
         )
-    where = standing_alone(trust, revocations, bundle) if trust else in_home(home, revocations, bundle)
-    day = as_of.date() if as_of else date.today()
+    where = (
+        standing_alone(trust, revocations, bundle)
+        if trust
+        else in_home(home, revocations, bundle, actor=actor)
+    )
     try:
         summary = score_batch(
             where.bundle,
@@ -94,6 +106,17 @@ def score(  # noqa: PLR0917  one argument for each option
             where.refused(error)
         raise
     show(summary, as_json=as_json, text=described(summary, out))
+
+
+def day_of(as_of: datetime | None) -> date:
+    """The day the batch is for; a past one would say of old records that they are today's."""
+    today = date.today()
+    if as_of is not None and as_of.date() < today:
+        raise Usage(
+            ja="--as-of に過ぎた日は指定できません。今日以後の日を指定してください。",
+            en="The day of --as-of has passed; name today or a later day.",
+        )
+    return as_of.date() if as_of else today
 
 
 def standing_alone(trust: Path, revocations: Path | None, bundle: Path) -> Setting:
@@ -117,14 +140,17 @@ def read_revocations(path: Path, *, trusted: Trusted, seen: Path) -> Revocations
     return verify_revocations(path.read_bytes(), trusted=trusted, now=datetime.now(UTC), seen=seen)
 
 
-def in_home(path: Path | None, revocations: Path | None, bundle: Path) -> Setting:
+def in_home(path: Path | None, revocations: Path | None, bundle: Path, *, actor: str) -> Setting:
     """The coordinating body's own room: its keys, its list, its log."""
     from workbench.artifact.keys import KeyRing
+    from workbench.governance.people import People
     from workbench.home import Home
     from workbench.release.revocations import current
     from workbench.state import State
 
     home = Home.open(path or home_path())
+    state = State.open(home)
+    People(state).expect_may(actor, "score")
     # Its own keys and no others: a file of keys could bring a demonstration's bundles in.
     trusted = Trusted.of(KeyRing.of(home))
     listed = (
@@ -132,9 +158,10 @@ def in_home(path: Path | None, revocations: Path | None, bundle: Path) -> Settin
         if revocations
         else current(home, now=datetime.now(UTC))
     )
-    state = State.open(home)
     folder = bundle if bundle.exists() else in_registry(home, state, str(bundle))
-    return Setting(folder, trusted, listed, record=recorder(state), refused=refusals(state, folder))
+    return Setting(
+        folder, trusted, listed, record=recorder(state, actor), refused=refusals(state, folder, actor)
+    )
 
 
 def in_registry(home: "Home", state: Any, wanted: str) -> Path:
@@ -146,14 +173,14 @@ def in_registry(home: "Home", state: Any, wanted: str) -> Path:
     return Store(shelf(home, "model")).path(registry(home, state).find(wanted).manifest)
 
 
-def recorder(state: Any) -> Callable[[dict[str, Any]], None]:
+def recorder(state: Any, actor: str) -> Callable[[dict[str, Any]], None]:
     """Writes a scored batch to the log."""
     from workbench.audit import Event
 
     def record(summary: dict[str, Any]) -> None:
         state.record(
             Event.BATCH_SCORED,
-            actor="role:coordinator",
+            actor=actor,
             model=summary["bundle"],
             purpose=summary["purpose"],
             input=summary["records"],
@@ -165,7 +192,7 @@ def recorder(state: Any) -> Callable[[dict[str, Any]], None]:
     return record
 
 
-def refusals(state: Any, bundle: Path) -> Callable[[WorkbenchError], None]:
+def refusals(state: Any, bundle: Path, actor: str) -> Callable[[WorkbenchError], None]:
     """Writes a refused batch to the log, by the digest of what lay there."""
     from workbench.audit import Event
 
@@ -174,7 +201,7 @@ def refusals(state: Any, bundle: Path) -> Callable[[WorkbenchError], None]:
         digest = sha256(manifest.read_bytes()) if manifest.is_file() else "none"
         state.record(
             Event.BATCH_REFUSED,
-            actor="role:coordinator",
+            actor=actor,
             model=digest,
             rule=type(error).__name__,
             sentence=error.en,

@@ -59,9 +59,9 @@ def scoring(journey: Journey) -> Figures:
 
 
 def command(journey: Journey, *arguments: object) -> "subprocess.CompletedProcess[str]":
-    """The `workbench` command of this environment, in the demonstration's home."""
+    """The `workbench` command of this environment, in the demonstration's home, as its second officer types it."""
     program = Path(sys.executable).with_name("workbench")
-    line = [str(program), *map(str, arguments), "--home", str(journey.home.path)]
+    line = [str(program), *map(str, arguments), "--home", str(journey.home.path), "--by", cast.SECOND_OFFICER]
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
