@@ -1,6 +1,7 @@
 """`workbench data link`: the raw tables of a home become person_link and child_year, and a report."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,14 +9,22 @@ from click.testing import CliRunner
 
 from workbench.audit import Event
 from workbench.cli.data import data
-from workbench.data.linked import link_tables
+from workbench.data.intake import import_extract
+from workbench.data.linked import link_tables, looked_at
+from workbench.data.linking import link
+from workbench.data.panel import child_year
 from workbench.data.raw import RawStore
 from workbench.data.receipt import Receipt
+from workbench.data.register import Register
+from workbench.data.registers import Registers
 from workbench.errors import Refused, Unusable
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
+from workbench.population import generate, write
+from workbench.population.places import places
 from workbench.state import State
 
+SHIPPED = Path(__file__).parents[2] / "datasets" / "synthetic"
 PERSON = {"name": "佐藤　葵", "name_kana": "サトウ　アオイ", "birth_date": "2012-06-01", "sex": "2"}
 PLACED = {**PERSON, "address": "青葉野市月読台一丁目2番3号"}
 RESIDENT = {
@@ -161,3 +170,32 @@ def test_a_truth_that_is_no_truth_table_is_refused(home, tmp_path, content):
 def test_a_truth_file_that_is_not_there_is_refused(home, tmp_path):
     with pytest.raises(Unusable, match=r"none\.csv"):
         run(home, "--truth", str(tmp_path / "none.csv"))
+
+
+def test_what_is_read_is_enough_for_every_column_of_the_panel_and_no_more():
+    columns = ("pupil_no", "fy", "name", "birth_date", "height", "my_note")
+
+    assert looked_at("pupil", columns) == ["pupil_no", "fy", "name", "birth_date"]
+    assert looked_at("childcare_month", ("child_no", "month", "absent_days")) == ["child_no"]
+    assert looked_at("resident", ("person_no", "alias", "postal_code", "protected")) == [
+        "person_no",
+        "alias",
+        "protected",
+    ]
+
+
+@pytest.mark.slow
+def test_the_files_as_holders_send_them_give_the_panel_of_the_tables_in_memory(tmp_path):
+    """Era dates, full-width digits and CP932 on the way change nothing."""
+    city = generate("tiny", 11)
+    write(city, tmp_path / "sent")
+    home = Home.create(tmp_path / "home", seed=1)
+    state = State.open(home)
+    Registers(state).add(Register.load(SHIPPED / "register.yaml"))
+    for table in city.tables:
+        (sent,) = (tmp_path / "sent").glob(f"{table}.[cp]*")
+        import_extract(home, state, table=table, path=sent)
+    imported = link_tables(home, state, places=places()).child_year
+
+    expected = child_year(city.tables, link(city.tables), places=places())
+    pd.testing.assert_frame_equal(imported, expected, check_dtype=False)

@@ -5,15 +5,17 @@ The linked tables of a home: made from its raw tables, kept beside them.
 together with one event each in the log; what they were made from stands in their receipts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from workbench.audit import Event
 from workbench.data.linking import Links, link
+from workbench.data.linking.persons import OFFICIAL
 from workbench.data.linking.sources import MOVES, REGISTER, SOURCES
 from workbench.data.panel import child_year
+from workbench.data.panel.needed import NEEDED
 from workbench.data.raw import RawStore
 from workbench.data.receipt import Receipt
 from workbench.governance.people import FOUNDER, People
@@ -49,7 +51,7 @@ def link_tables(
     People(state).expect_may(actor, "link")
     store = RawStore(home)
     names = [name for name in store.tables() if name in {REGISTER, MOVES, *SOURCES}]
-    tables = {name: store.get(name) for name in names}
+    tables = {name: store.get(name, columns=looked_at(name, store.receipt(name).columns)) for name in names}
     if places is None and PLACES in store.tables():
         places = store.get(PLACES)
     links = link(tables)
@@ -64,4 +66,12 @@ def link_tables(
     return linked
 
 
+def looked_at(table: str, columns: Sequence[str]) -> list[str]:
+    """The columns that linking, the panel and the report look at: the rest of a large table stays on disk."""
+    key, describes = (SOURCES[table].key, SOURCES[table].describes) if table in SOURCES else (None, OFFICIAL)
+    wanted = {key, *(describes or ()), *NEEDED.get(table, ()), *ALSO.get(table, ())}
+    return [column for column in columns if column in wanted]
+
+
+ALSO = {REGISTER: ("alias", "protected")}
 PERSON_COLUMN = {PERSON_LINK: "person_id", CHILD_YEAR: "child_id"}

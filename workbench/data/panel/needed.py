@@ -38,10 +38,10 @@ NEEDED = {
 
 
 def needed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """The frame, once it has every column the panel reads. Raises Unusable with their names."""
+    """The columns of the frame that the panel reads. Raises Unusable with the names of those it lacks."""
     if absent := [column for column in NEEDED[table] if column not in frame]:
         raise Unusable(
             ja=f"表 {table} に列 {', '.join(absent)} がありません。列を加えて取り込み直すか、この表を外してください。",
             en=f"Table '{table}' lacks {', '.join(absent)}; import it with them, or leave the table out.",
         )
-    return frame
+    return frame[[*NEEDED[table]]]
