@@ -34,7 +34,7 @@ def split(frame, *, seed=SEED, share=0.3, targets=("target",), time="fy"):
 
 
 @given(made=rows, seed=st.binary(min_size=32, max_size=32))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_no_child_and_no_household_is_in_both_parts(made, seed):
     frame = frame_of(made)
     part = split(frame, seed=seed)
@@ -46,7 +46,7 @@ def test_no_child_and_no_household_is_in_both_parts(made, seed):
 
 
 @given(made=rows)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_test_is_later_than_train_and_both_have_a_known_target(made):
     frame = frame_of(made)
     part = split(frame)
@@ -59,7 +59,7 @@ def test_test_is_later_than_train_and_both_have_a_known_target(made):
 
 
 @given(made=rows, seed=st.binary(min_size=32, max_size=32))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_the_split_is_a_function_of_rows_and_seed(made, seed):
     frame = frame_of(made)
 
@@ -154,7 +154,7 @@ def test_a_key_for_most_people_is_a_key():
 
 
 @given(labels=st.lists(st.sampled_from("xyz"), min_size=1, max_size=30))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_loss_is_nothing_for_what_is_kept_and_everything_for_one_label(labels):
     release = release_of(person=range(len(labels)), item=labels)
     assert measures.loss("item", release) == 0.0
