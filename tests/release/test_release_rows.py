@@ -502,3 +502,65 @@ def test_the_seed_and_the_suppressed_rows_stay_in_the_room(town, draft):
 
     assert seed.encode() not in bundle
     assert ALIGNMENT not in {path.name for path in (draft / "bundle").rglob("*")}
+
+
+# ---------------------------------------------------------------- a row is a person
+
+
+def test_a_census_without_persons_households_or_years_goes_the_same_way(town, tmp_path):
+    """Real microdata has none of them: k is counted in rows, the split is by rows, the target is a class."""
+    from workbench.data.receipt import Receipt
+    from workbench.data.register import Register
+    from workbench.data.registers import Registers
+    from workbench.governance.charter import Project, Projects
+    from workbench.privacy.anonymity import hierarchies
+
+    def item(name, role, kind, **more):
+        return {"name": name, "label": {"ja": name, "en": name}, "role": role, "kind": kind, **more}
+
+    items = [
+        item("age", "quasi_identifier", "integer", minimum=17, maximum=90),
+        item("work", "quasi_identifier", "category", values=["private", "public", "self"]),
+        item("pay", "sensitive", "category", values=["low", "high"], harmful_values=["high"]),
+    ]
+    about = {"holder": "x", "source_process": "x", "original_purpose": "x", "justification": "x"}
+    table = {"label": {"ja": "国勢", "en": "census"}, "items": items, **about}
+    office, draw = town.office, np.random.default_rng(5)
+    Registers(office.state).add(
+        Register.from_json({"schema": "workbench-register/1", "tables": {"census": table}}), actor="sato"
+    )
+    Projects(office.state).store(
+        Project.from_json(
+            {
+                "schema": "workbench-project/1",
+                "purpose": "attendance",
+                "title": {"ja": "試験", "en": "trial"},
+                "benefit": {"ja": "試験", "en": "trial"},
+                "population": 40000,
+                "source": "census",
+                "person": None,
+                "household": None,
+                "time": None,
+                "test_share": 0.3,
+                "targets": ["pay"],
+                "subgroups": [],
+            }
+        ),
+        actor="sato",
+    )
+    frame = pd.DataFrame(
+        {
+            "age": draw.integers(17, 91, 900),
+            "work": draw.choice(["private", "public", "self"], 900, p=[0.7, 0.2, 0.1]),
+            "pay": draw.choice(["low", "high"], 900, p=[0.75, 0.25]),
+        }
+    )
+    RawStore(office.home).put("census", frame, Receipt(rows=900, columns=tuple(frame)))
+    ages = hierarchies.from_rows("age", [[str(age), f"{age // 20 * 20}s", "*"] for age in range(17, 91)])
+
+    report = town.report(town.prepare(name="census", hierarchies={"age": ages}), name="census")
+
+    assert report["verdict"] == "pass", [f for f in report["findings"] if f["verdict"] != "pass"]
+    assert report["reconciliation"]["outside"] == 0
+    assert report["classes"]["smallest_households"] is None
+    assert [group["id"] for group in report["suppression"]["groups"]] == ["pay"]
