@@ -394,6 +394,9 @@ def test_an_exported_bundle_verifies_elsewhere_with_its_revocations(office, tmp_
     trusted = Trusted.of(KeyRing.of(office.home))
     assert verify_bundle(copy, trusted=trusted, now=office.clock()).purpose == "attendance"
     assert (tmp_path / "out" / revocations.NAME).exists()
+    assert office.state.log.records()[-1]["event"] == Event.BUNDLE_EXPORTED
+    with pytest.raises(Refused):
+        shelf(office).export("child-year@1", to=tmp_path / "elsewhere", by="mori", now=office.clock())
     with pytest.raises(Refused):
         shelf(office).export("child-year@1", to=tmp_path / "out", by="sato", now=office.clock())
 
