@@ -30,7 +30,7 @@ def figures(shown, step):
 
 
 def test_every_step_ran(shown):
-    assert list(shown[1]["steps"]) == [step.id for step in STEPS]
+    assert sorted(shown[1]["steps"]) == sorted(step.id for step in STEPS)
 
 
 def test_linking_is_as_good_as_it_must_be(shown):
@@ -134,7 +134,7 @@ def test_no_raw_value_is_in_what_was_admitted(shown):
     names = (home.staging / "demonstration/extracts").glob("resident.csv")
     with next(names).open(encoding="utf-8-sig", newline="") as file:
         rows = [row for row, _ in zip(csv.DictReader(file), range(300), strict=False)]
-    values = {row[column].encode() for row in rows for column in ("person_no", "name", "household_no")}
+    values = {row[column].encode() for row in rows for column in ("宛名番号", "氏名", "世帯番号")}
     for shelf in (home.catalogue, home.registry):
         for path in shelf.rglob("*"):
             if path.is_file():
