@@ -5,6 +5,7 @@ from workbench.demo.journal import Figures
 from workbench.demo.journey import Journey
 from workbench.lab.opening import open_session
 from workbench.lab.run import run_notebook
+from workbench.release.moves import State
 
 NOTEBOOKS = ("01_look", "02_ask", "03_flag", "04_submit")
 
@@ -27,5 +28,7 @@ def notebooks(journey: Journey) -> Figures:
 
 
 def candidates(journey: Journey) -> list[str]:
-    """The analyst's models that were handed in."""
-    return [one.id for one in journey.workflow.every() if one.kind == "model"]
+    """The analyst's models that were handed in and not refused."""
+    return [
+        one.id for one in journey.workflow.every() if one.kind == "model" and one.state is not State.REFUSED
+    ]

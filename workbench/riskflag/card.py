@@ -103,7 +103,8 @@ class Facts:
         return [
             f"| {self.label(item, language)} | {self.levels(item, row['levels'], language)} | {row['children']:,} | "
             f"{rate(row['recall'], language)} | {rate(row['precision'], language)} |"
-            for item, rows in self.evaluation.get("groups", {}).items()
+            # By name: read back from its canonical form the evaluation has its keys sorted.
+            for item, rows in sorted(self.evaluation.get("groups", {}).items())
             for row in rows
         ]
 
