@@ -38,6 +38,9 @@ def model(journey: Journey) -> Figures:
         "version": found.version,
         "digest": found.manifest,
         "verdict": report["verdict"],
-        "evaluation": {key: evaluation.get(key) for key in ("rows", "positives", "auc", "chosen", "too_few")},
+        "evaluation": {
+            "auc": evaluation.get("auc"),
+            "chosen": next((row for row in evaluation.get("capacity", []) if row["chosen"]), None),
+        },
         "refused": tried,
     }
