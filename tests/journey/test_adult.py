@@ -142,6 +142,7 @@ def test_adult_goes_from_a_census_file_to_scored_rows(office):
     assert summary["scored"] == len(held_back)
     assert 0 < len(listed) <= 0.05 * len(held_back) + 1
     # A quarter of all rows have the higher income; a model that lost its recoding would not find them.
-    assert precision > 1.8 * rich.mean()
+    assert precision > 2.5 * rich.mean()
     evaluation = workflow.home.registry / str(workflow.find(model.id).manifest) / "evaluation/evaluation.json"
+    # Which items the search generalises depends on the draw of the parts: between .74 and .82 was seen.
     assert pd.read_json(evaluation, typ="series")["auc"]["value"] > 0.7

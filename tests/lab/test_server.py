@@ -239,7 +239,7 @@ class TestKernelMessages:
     def test_code_runs_in_the_sandbox_and_is_in_the_log_first(self, lab):
         async def story():
             socket = await lab.connect(lab.start_kernel())
-            answer = await execute(socket, "import os; print(os.getcwd(), os.path.exists('/root'))")
+            answer = await execute(socket, "import os; print(os.getcwd(), os.path.exists('/home'))")
             socket.close()
             return answer
 
@@ -247,7 +247,7 @@ class TestKernelMessages:
         state = State.open(lab.home)
         sources = [r["details"]["source"] for r in state.log.records() if r["event"] == Event.CELL_EXECUTED]
         state.close()
-        assert "import os; print(os.getcwd(), os.path.exists('/root'))" in sources
+        assert "import os; print(os.getcwd(), os.path.exists('/home'))" in sources
 
     def test_a_message_that_is_not_on_the_list_does_not_arrive(self, lab):
         """The debugger would run code that no cell shows."""
