@@ -206,7 +206,8 @@ class State:
 def engine_for(home: Home) -> sa.Engine:
     """The engine of the home's state, its transactions serial for writers."""
     try:
-        engine = sa.create_engine(home.state_url)
+        url = sa.make_url(home.state_url)
+        engine = sa.create_engine(url, connect_args=CONNECT.get(url.get_backend_name(), {}))
     except (sa.exc.ArgumentError, ImportError, ValueError):
         raise no_such_database() from None
     if engine.dialect.name not in BEGIN:
@@ -247,6 +248,8 @@ def begin_postgresql(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
 
 
+# A database that does not answer is told of, not waited for: seconds.
+CONNECT = {"postgresql": {"connect_timeout": 10}}
 BEGIN = {"sqlite": begin_sqlite, "postgresql": begin_postgresql}
 
 

@@ -61,12 +61,25 @@ def test_every_threshold_has_label_source_unit_and_bounds(profile):
 def test_strict_is_nowhere_looser_than_standard():
     standard, strict = load(), load("strict")
 
-    lower_is_stricter = {"max_confidence"}
-    for name in standard.thresholds:
-        if name in lower_is_stricter:
-            assert strict[name] <= standard[name]
-        elif strict[name] != standard[name]:
-            assert strict[name] > standard[name], name
+    for name, threshold in standard.thresholds.items():
+        if threshold.stricter == "lower":
+            assert strict[name] <= standard[name], name
+        else:
+            assert strict[name] >= standard[name], name
+
+
+@pytest.mark.parametrize(
+    ("change", "weakened"),
+    [
+        ("k_children: {value: 3, source: 条例}", ["k_children"]),
+        ("k_children: {value: 7, source: 条例}", []),
+        ("k_children: {value: 5, source: 条例}", []),
+        ("max_confidence: {value: 0.9, source: 条例}", ["max_confidence"]),
+        ("max_confidence: {value: 0.6, source: 条例}", []),
+    ],
+)
+def test_a_change_that_protects_less_is_marked(change, weakened):
+    assert parse_override(override(f"  {change}\n"), load(), name="ours").weakened == weakened
 
 
 def test_no_profile_lets_one_person_admit_alone():

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from workbench.state import State
 
 FILE = click.Path(path_type=Path)
-# The same as governance's founder, who acts until there are people; not imported, so that help stays quick.
-FOUNDER = "workbench"
 actor_option = click.option(
-    "--as", "actor", default=FOUNDER, metavar="PERSON", help="操作する人 / who does it"
+    "--by", "actor", default="workbench", envvar="WORKBENCH_PERSON", help="操作する人 / who does it"
 )
 
 

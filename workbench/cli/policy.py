@@ -48,9 +48,9 @@ def check(override: Path, profile: str, as_json: bool) -> None:
     changes = {name: {"from": before[name], "to": after[name]} for name in after.overrides}
     lines = [f"{name}: {change['from']} → {change['to']}" for name, change in changes.items()]
     show(
-        {"profile": profile, "changes": changes, "digest": after.digest},
+        {"profile": profile, "changes": changes, "weakened": after.weakened, "digest": after.digest},
         as_json=as_json,
-        text="\n".join(lines),
+        text="\n".join([*lines, *warning(after)]),
     )
 
 
@@ -82,7 +82,21 @@ def as_text(chosen: "Policy") -> str:
     """The policy as a list for people, the overridden thresholds marked."""
     changed = ", ".join(chosen.overrides) or "なし / none"
     head = f"profile: {chosen.profile}\ndigest: {chosen.digest}\n変更 / overridden: {changed}\n"
-    return "\n".join([head, *(entry(threshold) for threshold in chosen.thresholds.values())])
+    entries = (entry(threshold) for threshold in chosen.thresholds.values())
+    return "\n".join([head, *warning(chosen), *entries])
+
+
+def warning(chosen: "Policy") -> list[str]:
+    """One line where changes protect less than the profile does."""
+    if not chosen.weakened:
+        return []
+    names = ", ".join(chosen.weakened)
+    sentences = {
+        "ja": f"注意：次の変更は、{chosen.profile} より保護を弱めます：{names}。根拠を管理者と確かめてください。",
+        "en": f"Warning: these changes protect less than {chosen.profile} does: {names}. "
+        "Confirm their grounds with the manager.",
+    }
+    return [sentences[language()]]
 
 
 def entry(threshold: Any) -> str:

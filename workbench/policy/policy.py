@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import rfc8785
 
@@ -27,16 +27,22 @@ LANGUAGES = {"ja", "en"}
 
 @dataclass(frozen=True)
 class Threshold:
-    """One number of the policy, where it comes from, and whether this municipality changed it."""
+    """
+    One number of the policy, where it comes from, and whether this municipality changed it.
+
+    `stricter` says which way protects more. `weakened`: the change protects less than the profile does.
+    """
 
     id: str
     value: Value
     unit: str
+    stricter: Literal["higher", "lower"]
     minimum: Value
     maximum: Value
     label: Mapping[str, str]
     source: Mapping[str, str]
     overridden: bool = False
+    weakened: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,7 +50,9 @@ class Threshold:
             "unit": self.unit,
             "label": dict(self.label),
             "source": dict(self.source),
+            "stricter": self.stricter,
             "overridden": self.overridden,
+            "weakened": self.weakened,
         }
 
 
@@ -63,6 +71,11 @@ class Policy:
     def overrides(self) -> dict[str, Threshold]:
         """What differs from the profile, by name."""
         return {name: threshold for name, threshold in self.thresholds.items() if threshold.overridden}
+
+    @property
+    def weakened(self) -> list[str]:
+        """The names of the thresholds that protect less than the profile does."""
+        return [name for name, threshold in self.thresholds.items() if threshold.weakened]
 
     @cached_property
     def digest(self) -> str:
@@ -139,7 +152,13 @@ def overridden(policy: Policy, name: str, change: Any) -> Threshold:
             en=f"it must lie between {before.minimum} and {before.maximum}",
         )
     value = type(before.value)(change["value"])
-    return replace(before, value=value, source=source(name, change["source"]), overridden=True)
+    return replace(
+        before,
+        value=value,
+        source=source(name, change["source"]),
+        overridden=True,
+        weakened=value != before.value and (value < before.value) == (before.stricter == "higher"),
+    )
 
 
 def same_type(value: Any, before: Value) -> bool:
