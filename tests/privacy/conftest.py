@@ -13,8 +13,10 @@ import pytest
 
 from workbench.privacy.anonymity import metrics
 from workbench.privacy.anonymity.classes import Classes
-from workbench.privacy.anonymity.metrics import Spread
+from workbench.privacy.anonymity.hierarchies import from_rows
+from workbench.privacy.anonymity.spread import Spread
 
+AID = from_rows("aid", [["no", "no", "*"], ["some", "aid", "*"], ["yes", "aid", "*"]])
 OF_CLASSES = {
     "k_children": metrics.k_children,
     "k_households": metrics.k_households,
@@ -29,6 +31,14 @@ OF_SPREAD = {
     "max_confidence": metrics.max_confidence,
     "t_closeness": metrics.t_closeness,
     "base_rate": metrics.base_rate,
+    "entropy_l": metrics.entropy_l,
+    "recursive_c": partial(metrics.recursive_c, l=2),
+    "ordered_t": partial(metrics.ordered_t, order=["no", "some", "yes"]),
+    "hierarchical_t": partial(metrics.hierarchical_t, hierarchy=AID),
+    "alpha": metrics.alpha,
+    "basic_beta": metrics.basic_beta,
+    "enhanced_beta": metrics.enhanced_beta,
+    "delta_disclosure": metrics.delta_disclosure,
 }
 
 
@@ -78,7 +88,8 @@ def spec():
     """
     `spec(table, harmful=None, k_children=…, distinct_l=…)`: every metric named says what stands there.
 
-    `share_below` is asked for classes of fewer than 3 children.
+    `share_below` is asked for classes of fewer than 3 children, `recursive_c` for l = 2; the order is no,
+    some, yes, and in the tree some and yes meet half way up.
     """
 
     def check(text: str, *, harmful: list[str] | None = None, **expected: float | None) -> None:

@@ -9,7 +9,8 @@ import pytest
 from workbench.errors import Unusable, Usage
 from workbench.privacy.anonymity import metrics
 from workbench.privacy.anonymity.classes import Classes
-from workbench.privacy.anonymity.metrics import Spread, smallest_category
+from workbench.privacy.anonymity.metrics import smallest_category
+from workbench.privacy.anonymity.spread import Spread
 
 
 def test_every_metric_has_a_spec(metrics_with_a_spec):
@@ -232,6 +233,62 @@ def test_t_closeness_of_a_single_class_is_nothing(spec):
     spec("area* | welfare!\nA1 | yes\nA1 | no", t_closeness=0)
 
 
+def test_every_model_of_diversity_on_one_table(spec):
+    """The whole: no 1/2, some 1/4, yes 1/4. A1 has all of 'no', A2 none of it."""
+    spec(
+        """
+        area* | aid!
+        A1    | no
+        A1    | no
+        A2    | some
+        A2    | yes
+        """,
+        harmful=["yes", "some"],
+        entropy_l=1,
+        recursive_c=float("inf"),
+        t_closeness=1 / 2,
+        ordered_t=3 / 8,
+        hierarchical_t=1 / 2,
+        alpha=1 / 2,
+        basic_beta=1,
+        enhanced_beta=float("inf"),
+        delta_disclosure=1,
+    )
+
+
+def test_every_model_of_diversity_on_a_table_whose_classes_are_alike(spec):
+    spec(
+        """
+        area* | aid!
+        A1    | no
+        A1    | no
+        A1    | no
+        A1    | yes
+        A2    | no
+        A2    | no
+        A2    | no
+        A2    | yes
+        """,
+        entropy_l=4 / 3**0.75,
+        recursive_c=3,
+        t_closeness=0,
+        ordered_t=0,
+        hierarchical_t=0,
+        alpha=3 / 4,
+        basic_beta=0,
+        enhanced_beta=0,
+        delta_disclosure=0,
+    )
+
+
+def test_by_its_definition_delta_is_infinite_where_a_class_lacks_a_value(table):
+    read = table("area* | aid!\nA1 | no\nA1 | yes\nA2 | no\nA2 | no")
+    spread = Spread.of(read.classes, read.frame["aid"])
+
+    assert metrics.delta_disclosure(spread) == pytest.approx(1)
+    assert metrics.delta_disclosure(spread, absent_counts=True) == float("inf")
+
+
 def test_an_empty_table_has_k_0_and_no_risk():
     classes = Classes.of(pd.DataFrame({"area": []}), ["area"], households=[])
     spread = Spread.of(classes, [])
@@ -243,6 +300,7 @@ def test_an_empty_table_has_k_0_and_no_risk():
     assert metrics.share_below(classes, k=5) == 0
     assert metrics.plain_distinct_l(spread) == 0
     assert metrics.distinct_l(spread) is None
+    assert metrics.entropy_l(spread) == metrics.recursive_c(spread, l=2) == metrics.enhanced_beta(spread) == 0
     assert metrics.max_confidence(spread) == metrics.t_closeness(spread) == metrics.base_rate(spread) == 0
 
 

@@ -15,8 +15,9 @@ from workbench.privacy.anonymity.classes import Classes
 from workbench.privacy.anonymity.criteria import Sensitive
 from workbench.privacy.anonymity.hierarchies import from_ladder, from_rows
 from workbench.privacy.anonymity.lattice import Limits
-from workbench.privacy.anonymity.metrics import Spread, distinct_l, k_children, k_households, max_confidence
+from workbench.privacy.anonymity.metrics import distinct_l, k_children, k_households, max_confidence
 from workbench.privacy.anonymity.search import Anonymised, NoneSatisfies, anonymise
+from workbench.privacy.anonymity.spread import Spread
 
 LADDERS = {
     "area": from_rows(

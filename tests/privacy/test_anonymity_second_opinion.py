@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.privacy.anonymity.classes import Classes
-from workbench.privacy.anonymity.metrics import Spread, distinct_l, k_children, k_households, plain_distinct_l
+from workbench.privacy.anonymity.metrics import distinct_l, k_children, k_households, plain_distinct_l
 from workbench.privacy.anonymity.second_opinion import second_opinion
+from workbench.privacy.anonymity.spread import Spread
 
 frames = st.lists(
     st.tuples(

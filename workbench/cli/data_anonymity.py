@@ -227,7 +227,7 @@ def measures(
     """Every metric of a table."""
     from workbench.privacy.anonymity import metrics
     from workbench.privacy.anonymity.classes import require_columns
-    from workbench.privacy.anonymity.metrics import Spread
+    from workbench.privacy.anonymity.spread import Spread
 
     require_columns(frame, [*classes.items, *sensitive])
     spreads = {item: Spread.of(classes, frame[item], harmful=harmful) for item, harmful in sensitive.items()}

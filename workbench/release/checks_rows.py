@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.privacy.anonymity import metrics
 from workbench.privacy.anonymity import second_opinion as independent
-from workbench.privacy.anonymity.metrics import Spread
+from workbench.privacy.anonymity.spread import Spread
 from workbench.release import measures
 from workbench.release.findings import Finding, Text, Verdict
 from workbench.release.plots import percent

@@ -24,7 +24,7 @@ from workbench.privacy.anonymity.classes import (
 )
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.loss import Floats, losses
-from workbench.privacy.anonymity.metrics import DENSE, Spread
+from workbench.privacy.anonymity.spread import DENSE, Spread
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 
 from workbench.privacy.anonymity.classes import Codes, distinct_by
 from workbench.privacy.anonymity.compact import Compact, Pairs
-from workbench.privacy.anonymity.metrics import (
-    Spread,
-    classes_with_harm,
-    confidence_by_class,
-    values_in_class,
-)
+from workbench.privacy.anonymity.diversity import classes_with_harm, confidence_by_class, values_in_class
+from workbench.privacy.anonymity.spread import Spread
 
 Mask = NDArray[np.bool_]
 

@@ -5,16 +5,29 @@ A metric measures and judges nothing; limits belong to the policy and meet it el
 sensitive item read its `Spread`: how its values fall over the classes.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import Classes, Codes, categories, number
-from workbench.scoring.recode import MISSING
+from workbench.privacy.anonymity.diversity import (
+    alpha_by_class,
+    basic_beta_by_class,
+    classes_with_harm,
+    confidence_by_class,
+    delta_by_class,
+    enhanced_beta_by_class,
+    entropy_l_by_class,
+    equal_t_by_class,
+    hierarchical_t_by_class,
+    ordered_t_by_class,
+    recursive_c_by_class,
+    values_in_class,
+)
+from workbench.privacy.anonymity.hierarchies import Hierarchy
+from workbench.privacy.anonymity.spread import Floats, Spread
 
 
 def k_children(classes: Classes) -> int:
@@ -60,78 +73,6 @@ def share_below(classes: Classes, *, k: int) -> float:
     return float(classes.rows[classes.children < k].sum() / classes.rows.sum()) if len(classes) else 0.0
 
 
-# Counting over a whole space of keys beats sorting the keys while the space is not many times larger.
-DENSE = 4
-
-
-@dataclass(frozen=True)
-class Spread:
-    """
-    How the values of one sensitive item fall over the classes: one entry for each class and value met.
-
-    `harmful` marks the values whose disclosure harms; the others are the "don't care" set. `recorded`
-    marks all but the missing value, and that too if it is named harmful. `classes` is how many there are.
-    """
-
-    classes: int
-    in_class: Codes
-    value: Codes
-    count: Codes
-    words: tuple[str, ...]
-    harmful: NDArray[np.bool_]
-    recorded: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, classes: Classes, values: Any, *, harmful: Iterable[str] | None = None) -> "Spread":
-        """
-        The spread of `values`, one for each row of the table of `classes`.
-
-        `harmful` names values as they read. None means that nothing is known, so all values are harmful,
-        the missing one excepted: it tells nothing.
-        """
-        return cls.over(classes.member, len(classes), values, harmful=harmful)
-
-    @classmethod
-    def over(cls, member: Codes, classes: int, values: Any, *, harmful: Iterable[str] | None) -> "Spread":
-        """The spread of `values` when `member` gives each row's class."""
-        coded = categories(values)
-        met, count = np.unique(member * coded.size + coded.codes, return_counts=True)
-        harm = harmful_mask(coded.words, harmful)
-        return cls(
-            classes=classes,
-            in_class=met // max(coded.size, 1),
-            value=met % max(coded.size, 1),
-            count=count,
-            words=coded.words,
-            harmful=harm,
-            recorded=harm | (np.array(coded.words, dtype=object) != MISSING),
-        )
-
-    def merged(self, into: Codes, classes: int) -> "Spread":
-        """The spread when class c becomes part of class `into[c]`, of `classes` in all."""
-        size = len(self.words)
-        met, count = counted(into[self.in_class] * size + self.value, self.count, space=classes * size)
-        return replace(self, classes=classes, in_class=met // size, value=met % size, count=count)
-
-
-def counted(key: Codes, weights: Codes, *, space: int) -> tuple[Codes, Codes]:
-    """The keys met, all below `space`, and the sum of their weights."""
-    if space > DENSE * len(key) + 1024:
-        met, key = np.unique(key, return_inverse=True)
-        return met, np.bincount(key, weights=weights).astype(np.int64)
-    sums = np.bincount(key, weights=weights, minlength=space)
-    met = np.flatnonzero(sums)
-    return met, sums[met].astype(np.int64)
-
-
-def harmful_mask(words: Iterable[str], harmful: Iterable[str] | None) -> NDArray[np.bool_]:
-    """Which of `words` harm; with nothing named, all but the missing value."""
-    named = None if harmful is None else set(harmful)
-    return np.array(
-        [spelling != MISSING if named is None else spelling in named for spelling in words], dtype=bool
-    )
-
-
 def plain_distinct_l(spread: Spread) -> int:
     """
     The fewest distinct values in a class, missing among them; 0 for an empty table.
@@ -168,13 +109,65 @@ def t_closeness(spread: Spread) -> float:
 
     Li, Li and Venkatasubramanian (2007), the earth mover's distance with equal ground distances.
     """
-    total = np.bincount(spread.value, weights=spread.count, minlength=len(spread.words))
-    overall = total / max(total.sum(), 1)
-    size = np.bincount(spread.in_class, weights=spread.count, minlength=spread.classes)
-    inside = spread.count / size[spread.in_class]
-    # Values that a class lacks differ by their whole share; half the L1 distance is what it has too much.
-    excess = np.maximum(inside - overall[spread.value], 0)
-    return float(np.bincount(spread.in_class, weights=excess, minlength=spread.classes).max(initial=0.0))
+    return largest(equal_t_by_class(spread), spread.rows)
+
+
+def ordered_t(spread: Spread, *, order: Sequence[str]) -> float:
+    """The largest distance of a class from the table when values stand in `order`: Li et al. (2007), section 4.3."""
+    return largest(ordered_t_by_class(spread, order), spread.rows)
+
+
+def hierarchical_t(spread: Spread, *, hierarchy: Hierarchy) -> float:
+    """The largest distance of a class from the table over a hierarchy: Li et al. (2007), section 4.4."""
+    return largest(hierarchical_t_by_class(spread, hierarchy), spread.rows)
+
+
+def entropy_l(spread: Spread) -> float:
+    """
+    The largest l for which the table is entropy l-diverse, a real number; 0 for an empty table.
+
+    Machanavajjhala et al. (2007), definition 4.1. Every value counts, missing among them.
+    """
+    return float(entropy_l_by_class(spread)[spread.rows > 0].min()) if spread.rows.any() else 0.0
+
+
+def recursive_c(spread: Spread, *, l: int) -> float:  # noqa: E741 - the paper's letter
+    """
+    The table is recursive (c,l)-diverse for every c above this one; infinity where there is none.
+
+    Machanavajjhala et al. (2007), definition 4.2. Every value counts, missing among them.
+    """
+    return largest(recursive_c_by_class(spread, l), spread.rows)
+
+
+def alpha(spread: Spread) -> float:
+    """
+    The largest share of one harmful value in a class: with k the table is (alpha,k)-anonymous.
+
+    Wong, Li, Fu and Wang (2006), definition 3. Missing rows are part of the whole here; `max_confidence`
+    leaves them out and is never less.
+    """
+    return largest(alpha_by_class(spread), spread.rows)
+
+
+def basic_beta(spread: Spread) -> float:
+    """The smallest beta for which the table is basic beta-like: Cao and Karras (2012), definition 2."""
+    return largest(basic_beta_by_class(spread), spread.rows)
+
+
+def enhanced_beta(spread: Spread) -> float:
+    """The smallest beta for which the table is enhanced beta-like, or infinity: Cao and Karras (2012), definition 3."""
+    return largest(enhanced_beta_by_class(spread), spread.rows)
+
+
+def delta_disclosure(spread: Spread, *, absent_counts: bool = False) -> float:
+    """
+    The table is delta-disclosure private for every delta above this one.
+
+    Brickell and Shmatikov (2008), definition 2, in logarithms of base 2. A value that a class lacks is
+    passed over as ARX does; with `absent_counts` it is infinitely far, as the definition says.
+    """
+    return largest(delta_by_class(spread, absent_counts=absent_counts), spread.rows)
 
 
 def base_rate(spread: Spread) -> float:
@@ -191,24 +184,10 @@ def smallest_category(values: Any, *, households: Any) -> int:
     return smallest(np.bincount(coded.codes[first], minlength=coded.size))
 
 
-def classes_with_harm(spread: Spread) -> NDArray[np.bool_]:
-    """Which classes hold a harmful value."""
-    return np.bincount(spread.in_class[spread.harmful[spread.value]], minlength=spread.classes) > 0
-
-
-def confidence_by_class(spread: Spread) -> NDArray[np.float64]:
-    """For each class, the largest share of one harmful value among its recorded values."""
-    told = np.where(spread.recorded[spread.value], spread.count, 0)
-    recorded = np.bincount(spread.in_class, weights=told, minlength=spread.classes)
-    bad = spread.harmful[spread.value]
-    confidence = np.zeros(spread.classes)
-    np.maximum.at(confidence, spread.in_class[bad], spread.count[bad] / recorded[spread.in_class[bad]])
-    return confidence
-
-
-def values_in_class(spread: Spread) -> Codes:
-    return np.bincount(spread.in_class, minlength=spread.classes)
-
-
 def smallest(counts: Codes) -> int:
     return int(counts.min()) if len(counts) else 0
+
+
+def largest(values: Floats, rows: Codes) -> float:
+    """The largest number of a class that has rows; 0 where none has."""
+    return float(values[rows > 0].max(initial=0.0))
