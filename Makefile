@@ -46,6 +46,7 @@ quick: $(STAMP) system
 	$(BIN)/python -m pytest -m "not slow"
 
 slow: $(STAMP) system
+	@tools/debian-packages postgresql:
 	$(BIN)/python -m pytest -m slow
 
 test: lint quick ## 検査（20 分以内） / the checks, within 20 minutes

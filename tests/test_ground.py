@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 
@@ -165,21 +166,30 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
 
 
-def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
-    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+def ours() -> list[Path]:
+    """The project's files, whether or not this is a checkout: all but what .gitignore names."""
+    ignored = [".git", *(line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split())]
+    found = []
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [name for name in below if not any(fnmatch(name, pattern) for pattern in ignored)]
+        found += [Path(folder) / name for name in names]
+    return found
+
+
+def test_the_project_s_files_are_found():
+    assert {ROOT / "README.md", Path(__file__)} <= set(ours())
 
 
 def test_notebooks_are_committed_without_outputs():
-    for path in [p for p in tracked() if p.suffix == ".ipynb"]:
+    for path in [p for p in ours() if p.suffix == ".ipynb"]:
         cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
         assert all(not c.outputs and c.execution_count is None for c in cells), path.name
 
 
 def test_no_tracked_file_is_large():
-    assert [p.name for p in tracked() if p.stat().st_size > 2 * 2**20] == []
+    assert [p.name for p in ours() if p.stat().st_size > 2 * 2**20] == []
 
 
 def test_json_that_is_committed_parses():
-    for path in [p for p in tracked() if p.suffix in {".json", ".ipynb"}]:
+    for path in [p for p in ours() if p.suffix in {".json", ".ipynb"}]:
         json.loads(path.read_bytes())

@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 import threading
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -298,7 +299,7 @@ def test_processes_that_open_a_new_home_at_once_make_one_state_and_one_chain(hom
 
 @contextmanager
 def postgresql(folder: Path):
-    """A private server on a socket in `folder`; yields its address, or nothing where there is none."""
+    """A private server on a socket in `folder`; yields its address. `make slow` sees to the package."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     folder.chmod(0o777)
     as_user = []
@@ -322,31 +323,28 @@ def postgresql(folder: Path):
         run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
 
 
-if list(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")):
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    # A socket's path is short by law, and its parents must be open to the server's user.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, postgresql(Path(folder)) as address:
+        yield address
 
-    @pytest.fixture(scope="module")
-    def server(tmp_path_factory):
-        import tempfile
 
-        # A socket's path is short by law, and its parents must be open to the server's user.
-        with tempfile.TemporaryDirectory(dir="/tmp") as folder, postgresql(Path(folder)) as address:
-            yield address
+@pytest.mark.slow
+def test_postgresql_keeps_the_same_promises(server, home, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_STATE_URL", server)
+    state = State.open(home)
 
-    @pytest.mark.slow
-    def test_postgresql_keeps_the_same_promises(server, home, monkeypatch):
-        monkeypatch.setenv("WORKBENCH_STATE_URL", server)
-        state = State.open(home)
+    assert race(state) == 3
+    with pytest.raises(sa.exc.InternalError), state.reading() as connection:
+        connection.execute(notes.insert().values(request="R-1"))
+    with pytest.raises(ZeroDivisionError):
+        fail_after_writing(state)
+    write_down(state, "after a gap in the numbers")
+    state.close()
 
-        assert race(state) == 3
-        with pytest.raises(sa.exc.InternalError), state.reading() as connection:
-            connection.execute(notes.insert().values(request="R-1"))
-        with pytest.raises(ZeroDivisionError):
-            fail_after_writing(state)
-        write_down(state, "after a gap in the numbers")
-        state.close()
-
-        again = State.open(home)
-        assert "never" not in logged(again)
-        assert again.verify().records == 10
-        with pytest.raises(Untrusted, match="別のホーム"):
-            State.open(Home.create(home.path.parent / "other"))
+    again = State.open(home)
+    assert "never" not in logged(again)
+    assert again.verify().records == 10
+    with pytest.raises(Untrusted, match="別のホーム"):
+        State.open(Home.create(home.path.parent / "other"))
