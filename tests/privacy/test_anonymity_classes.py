@@ -24,6 +24,8 @@ DRESSES = {
     "a filtered frame's index": lambda f: f.set_axis([10, 20, 30, 40, 50]),
     "an index of names": lambda f: f.set_axis(list("abcde")),
     "a repeated index": lambda f: f.set_axis([0] * 5),
+    "an index of several levels": lambda f: f.set_axis(pd.MultiIndex.from_product([["p"], range(5)])),
+    "an index of dates": lambda f: f.set_axis(pd.date_range("2024-04-01", periods=5)[::-1]),
     "categories, some unobserved": dressed_as_categories,
     "floats for whole numbers": lambda f: f.assign(grade=f["grade"].astype(float)),
     "nullable integers": lambda f: f.assign(grade=f["grade"].astype("Int64")),
@@ -62,6 +64,63 @@ def test_what_reads_alike_is_one_category(values):
 def test_true_is_not_one():
     """Hashing takes True, 1 and 1.0 for one value; readers do not."""
     assert categories(pd.Series([True, 1, 1.0], dtype=object)).words == ("1", "True")
+
+
+NOON = pd.Timestamp("2024-04-01 12:00", tz="UTC")
+MOMENTS = {
+    "mixed zones": pd.Series([NOON, NOON.tz_convert("Asia/Tokyo"), NOON.to_pydatetime()], dtype=object),
+    "one zone": pd.Series([NOON, NOON]).dt.tz_convert("Asia/Tokyo"),
+    "categories in a zone": pd.Series(pd.Categorical([NOON.tz_convert("Asia/Tokyo")])),
+}
+
+
+@pytest.mark.parametrize("values", MOMENTS.values(), ids=MOMENTS)
+def test_one_moment_is_one_category_in_whatever_zone_it_is_told(values):
+    assert categories(values).words == ("2024-04-01 12:00:00+00:00",)
+
+
+def test_a_moment_without_a_zone_is_another_category():
+    """Nobody knows where it was noon: taking it for UTC would be a guess that hides a class."""
+    assert categories(pd.Series([NOON, NOON.tz_localize(None)], dtype=object)).size == 2
+
+
+def test_a_date_of_numpy_reads_as_that_of_pandas():
+    moment = np.datetime64("2024-04-01T12:00:00", "ns")
+
+    assert categories(pd.Series([moment, pd.Timestamp(moment)], dtype=object)).words == (
+        "2024-04-01 12:00:00",
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([2**53, 2**53 + 1]),
+        pd.Series([2**53, 2**53 + 1], dtype=object),
+        pd.Series([2**53, 2**53 + 1, None], dtype="Int64").iloc[:2],
+        np.array([2**64 - 1, 2**64 - 2], dtype=np.uint64),
+        pd.Series([2**70, 2**70 + 1], dtype=object),
+    ],
+    ids=["int64", "objects", "nullable", "uint64", "beyond 64 bits"],
+)
+def test_neighbouring_whole_numbers_stay_apart_however_large(values):
+    """As floats they would be one, and two people alone would hide behind each other."""
+    assert categories(values).size == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([True, False]),
+        pd.Series([True, False], dtype="boolean"),
+        pd.Series([True, False, True], dtype=object),
+        pd.Series([np.bool_(True), "False"], dtype=object),
+        pd.Series([True, False]).astype("category"),
+        pd.Series(["True", "False"]),
+    ],
+)
+def test_booleans_are_two_categories_in_every_dtype(values):
+    assert categories(values).words == ("False", "True")
 
 
 def test_negative_zero_of_a_float_column_is_zero():

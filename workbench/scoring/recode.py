@@ -11,6 +11,7 @@ It recodes values and nothing else: ranges, missing rates and duplicates are the
 import itertools
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -120,11 +121,17 @@ BY_KIND = {"table": from_table, "interval": from_interval}
 
 
 def spelled(raw: Any) -> str | None:
-    """The key of a raw value: 7, 7.0 and "7" are one; a date is its ISO form; None when missing."""
+    """
+    The key of a raw value: 7, 7.0 and "7" are one; a date is its ISO form; None when missing.
+
+    A time with a zone is spelled in UTC: the same moment told in two zones is one value.
+    """
     if raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw)):
         return None
     if isinstance(raw, float) and raw.is_integer():
         return str(int(raw))
+    if isinstance(raw, datetime) and raw.tzinfo is not None:
+        return str(raw.astimezone(UTC))
     return raw if isinstance(raw, str) else str(raw)
 
 

@@ -4,7 +4,9 @@ Equivalence classes: the rows of a table that their quasi-identifiers cannot tel
 One pass reduces a table to its distinct combinations, with how many rows, children and households each
 holds; every metric is a line on that. Two values are one category when they read alike (the spelling of
 `workbench.scoring.recode`), so neither the index of a frame, nor its dtypes, nor levels that no row has,
-change a count.
+nor the sign of zero, nor the zone in which a moment is told change a count.
+
+A missing value is a category of its own here; `workbench.privacy.anonymity.missing` reads it the other way.
 """
 
 from collections.abc import Sequence
@@ -137,6 +139,8 @@ def factorized(series: pd.Series) -> tuple[NDArray[Any], Sequence[Any]]:
 
 def word(raw: Any) -> str:
     """How a value reads; MISSING for None, NaN, NaT and the empty string."""
+    if isinstance(raw, np.datetime64):
+        raw = pd.Timestamp(raw)
     plain = raw.item() if isinstance(raw, np.generic) else raw
     if plain is pd.NaT or plain is pd.NA:
         return MISSING

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import Unusable, Usage
-from workbench.privacy.anonymity.classes import Codes, categories
+from workbench.privacy.anonymity.classes import LARGEST_KEY, Codes, categories
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.spread import Floats, Spread
 from workbench.scoring.recode import MISSING, UNSEEN
@@ -103,7 +103,7 @@ def ordered_t_by_class(spread: Spread, order: Sequence[str]) -> Floats:
     if known < 2:
         return np.where(spread.rows > 0, 0.0, np.inf)
     table = np.cumsum(np.bincount(rank, weights=spread.overall, minlength=known)[: known - 1])
-    here = np.argsort(spread.in_class * known + rank[spread.value], kind="stable")
+    here = rising(spread.in_class * known + rank[spread.value])
     at = rank[spread.value[here]]
     # A class's cumulative share rises at the values it has and stands still until the next one.
     reached = within_class(spread, spread.count[here]) / spread.rows[spread.in_class]
@@ -141,6 +141,15 @@ def ranks(spread: Spread, order: Sequence[str]) -> tuple[Codes, int]:
             en=f"The order of the sensitive values lacks {missed} that occur; name them all, '{MISSING}' for missing.",
         )
     return np.array([place.get(word, 0) for word in spread.words], dtype=np.int64), len(place)
+
+
+def rising(key: Codes) -> Codes:
+    """The places of the keys in rising order."""
+    size = max(len(key), 1)
+    if int(key.max(initial=0)) + 1 > LARGEST_KEY // size:
+        return np.argsort(key)
+    # Sorting keys that carry their places is several times faster than sorting the places.
+    return np.sort(key * size + np.arange(len(key))) % size
 
 
 def within_class(spread: Spread, counts: Codes) -> Codes:
