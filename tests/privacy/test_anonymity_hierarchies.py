@@ -154,6 +154,8 @@ BROKEN_TABLES = {
     "a blank": ([["a", "*"], ["b", ""]], "row 2"),
     "a value twice": ([["a", "*"], ["a", "*"]], "row 2"),
     "does not nest": ([["a", "n", "N"], ["b", "n", "S"]], "row 2"),
+    "finer than before": ([["a", "n", "a", "*"], ["b", "n", "b", "*"]], "splits on level 2"),
+    "missing values twice": ([["a", "*"], ["(missing)", "*"], ["(missing)", "*"]], "row 3"),
 }
 
 
@@ -201,8 +203,24 @@ def test_a_broken_ladder_is_unusable(ladder):
         ("t_hierarchy_days.json", b'{"schema": "workbench-hierarchy/1", "item": "days", "levels": [3]}'),
         ("t_hierarchy_days.csv", "十;*".encode("cp932")),
         ("t_hierarchy_days.csv", b""),
+        ("t_hierarchy_days.csv", b'1;"*\n2;*\n'),
+        ("t_hierarchy_days.csv", b"1;*\n\xff\xfe;*\n"),
+        (
+            "t_hierarchy_days.json",
+            b'{"schema": "workbench-hierarchy/1", "item": "days", "levels": [], "origin": {"public": 1}}',
+        ),
     ],
-    ids=["cut", "another schema", "another item", "no step", "not UTF-8", "no content"],
+    ids=[
+        "cut",
+        "another schema",
+        "another item",
+        "no step",
+        "not UTF-8",
+        "no content",
+        "a quotation mark alone",
+        "bytes of no encoding",
+        "an origin of another form",
+    ],
 )
 def test_a_file_that_cannot_be_read_is_unusable(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)

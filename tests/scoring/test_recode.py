@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,30 @@ def test_a_value_the_recoding_does_not_know_is_recorded_as_unseen():
     ]
     assert recode.unseen(GRADES, ["2", None, "y"]).tolist() == [False, False, True]
     assert recode.unseen(KEEP, ["anything"]).tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["2024-04-01", None],
+        [date(2024, 4, 1), None],
+        [datetime(2024, 4, 1), None],
+        pd.Series(["2024-04-01", None], dtype="datetime64[ns]"),
+        pa.array([datetime(2024, 4, 1), None], pa.timestamp("s")),
+    ],
+    ids=["text", "date", "datetime", "pandas", "arrow"],
+)
+def test_a_day_is_the_same_in_every_form_a_table_can_have(values):
+    day = {"kind": "table", "map": {"2024-04-01": "FY2024"}}
+
+    assert recode.apply(day, values).to_pylist() == ["FY2024", "(missing)"]
+
+
+@pytest.mark.parametrize("moment", [datetime(2024, 4, 1, 0, 1), datetime(2024, 4, 1, tzinfo=UTC)])
+def test_a_moment_is_no_day(moment):
+    day = {"kind": "table", "map": {"2024-04-01": "FY2024"}}
+
+    assert recode.apply(day, [moment]).to_pylist() == ["(unseen)"]
 
 
 def test_an_edge_belongs_to_the_interval_above_it():

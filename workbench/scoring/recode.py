@@ -11,7 +11,7 @@ It recodes values and nothing else: ranges, missing rates and duplicates are the
 import itertools
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -122,9 +122,9 @@ BY_KIND = {"table": from_table, "interval": from_interval}
 
 def spelled(raw: Any) -> str | None:
     """
-    The key of a raw value: 7, 7.0 and "7" are one; a date is its ISO form; None when missing.
+    The key of a raw value: 7, 7.0 and "7" are one; None when missing.
 
-    A time with a zone is spelled in UTC: the same moment told in two zones is one value.
+    A date is its ISO form, and so is the midnight that a table of timestamps holds in its place. A time with a zone is spelled in UTC: the same moment told in two zones is one value.
     """
     if raw is None or raw == "" or (isinstance(raw, float) and math.isnan(raw)):
         return None
@@ -132,6 +132,8 @@ def spelled(raw: Any) -> str | None:
         return str(int(raw))
     if isinstance(raw, datetime) and raw.tzinfo is not None:
         return str(raw.astimezone(UTC))
+    if isinstance(raw, datetime) and raw.time() == time.min:
+        return str(raw.date())
     return raw if isinstance(raw, str) else str(raw)
 
 

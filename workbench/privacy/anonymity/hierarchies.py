@@ -11,28 +11,48 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from workbench.errors import NotFound, Unusable
+from workbench.errors import NotFound, Unusable, Usage
 from workbench.privacy.anonymity.classes import Coded
 from workbench.scoring import recode
 from workbench.scoring.recode import MISSING, UNSEEN
 
 LADDER = "workbench-hierarchy/1"
 INFIX = "_hierarchy_"
+SEPARATOR = ";"
+# With or without the mark that Excel writes.
+ENCODING = "utf-8-sig"
+# How ARX writes a missing value, in any case.
+NULL = "NULL"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a ladder comes from, in words. Not `public` means that its cuts or words were read off the data."""
+
+    public: bool
+    ja: str
+    en: str
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """One item's ladder; `levels[0]` is the raw value, each level an item of the recoding."""
+    """
+    One item's ladder; `levels[0]` is the raw value, each level an item of the recoding.
+
+    `origin` is None for a ladder that somebody declared. It says nothing about how values are recoded, so
+    two ladders that differ in it alone are equal.
+    """
 
     item: str
     kind: Literal["table", "interval"]
     levels: tuple[Mapping[str, Any], ...]
+    origin: Origin | None = field(default=None, compare=False)
 
     @property
     def height(self) -> int:
@@ -53,8 +73,12 @@ class Hierarchy:
 
     def leaves(self, observed: Iterable[str]) -> list[str]:
         """The finest values: those of the table, or of a ladder of intervals those observed; missing if observed."""
-        known = self.levels[0]["map"] if self.kind == "table" else ()
-        return sorted({*known, *(observed if self.kind == "interval" else {MISSING} & set(observed))})
+        if self.kind == "interval":
+            return sorted(set(observed))
+        known = self.levels[0]["map"]
+        # A missing value that a row of the table stands for is that row's.
+        absent = set() if self.levels[0].get("missing") in known else {MISSING} & set(observed)
+        return sorted({*known, *absent})
 
     def require_cover(self, column: Coded) -> None:
         """Raise Unusable, naming the first row and never the value, if the ladder misses a value of the column."""
@@ -71,10 +95,19 @@ class Hierarchy:
 
 
 def from_rows(item: str, rows: Sequence[Sequence[str]]) -> Hierarchy:
-    """A table: one row for each raw value, then its label on each level. A row '(missing)' labels missing values."""
+    """
+    A table: one row for each raw value, then its label on each level.
+
+    A row '(missing)' labels missing values. So does a row 'NULL', which stands for that word too. Raises
+    Unusable for a table that is no hierarchy (see `check_rows`).
+    """
     check_rows(item, rows)
     width = len(rows[0])
-    absent = next((row for row in rows if row[0] == MISSING), None)
+    absent = min(
+        (row for row in rows if row[0] == MISSING or row[0].upper() == NULL),
+        key=lambda row: row[0] != MISSING,
+        default=None,
+    )
     levels = []
     for level in range(width):
         mapping = {row[0]: row[level] for row in rows if row[0] != MISSING}
@@ -164,17 +197,20 @@ def check_nested(item: str, finer: set[float], step: Mapping[str, Any], *, level
         )
 
 
-def load(folder: Path, *, table: str = "*") -> dict[str, Hierarchy]:
+def load(
+    folder: Path, *, table: str = "*", separator: str = SEPARATOR, encoding: str = ENCODING
+) -> dict[str, Hierarchy]:
     """
     The hierarchies in `folder`, by item: files `TABLE_hierarchy_ITEM.csv` and `.json`.
 
-    `table` chooses among several tables; an item with two files is Unusable, a folder without any NotFound.
+    `table` chooses among several tables; `separator` and `encoding` are those of the CSV files. An item
+    with two files is Unusable, a folder without any NotFound.
     """
     found: dict[str, Hierarchy] = {}
     for path in sorted(folder.glob(f"{table}{INFIX}*")):
-        if path.suffix not in READERS:
+        if path.suffix not in SUFFIXES:
             continue
-        hierarchy = read(path)
+        hierarchy = read(path, separator=separator, encoding=encoding)
         if hierarchy.item in found:
             raise faulty(hierarchy.item, ja="のファイルが二つあります", en="has two files")
         found[hierarchy.item] = hierarchy
@@ -186,18 +222,43 @@ def load(folder: Path, *, table: str = "*") -> dict[str, Hierarchy]:
     return found
 
 
-def read(path: Path) -> Hierarchy:
-    """The hierarchy in a file; the item's name is what follows `_hierarchy_`."""
+def read(path: Path, *, separator: str = SEPARATOR, encoding: str = ENCODING) -> Hierarchy:
+    """
+    The hierarchy in a file; the item's name is what follows `_hierarchy_`.
+
+    A CSV is ARX's: no header, a row for each raw value, fields quoted with `"` where they need it. JSON is
+    always UTF-8. Raises Unusable for another encoding and for what is no hierarchy.
+    """
     item = path.stem.partition(INFIX)[2]
+    is_csv = path.suffix == ".csv"
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise faulty(item, ja="のファイルが UTF-8 ではありません", en="is not in UTF-8") from None
-    return READERS[path.suffix](item, text)
+        text = path.read_bytes().decode(encoding if is_csv else ENCODING)
+    except (UnicodeDecodeError, LookupError):
+        name = "UTF-8" if encoding == ENCODING or not is_csv else encoding
+        raise faulty(
+            item, ja=f"のファイルが {name} として読めません", en=f"cannot be read as {name}"
+        ) from None
+    return read_csv(item, text, separator=separator) if is_csv else read_json(item, text)
 
 
-def read_csv(item: str, text: str) -> Hierarchy:
-    return from_rows(item, [row for row in csv.reader(io.StringIO(text), delimiter=";") if row])
+def read_csv(item: str, text: str, *, separator: str = SEPARATOR) -> Hierarchy:
+    """The hierarchy in the text of a CSV; empty lines are no rows."""
+    if len(separator) != 1 or separator in '"\r\n':
+        raise Usage(
+            ja="区切り文字は一文字で指定してください（引用符と改行は使えません）。",
+            en="A separator is one character, neither a quotation mark nor a line break.",
+        )
+    # newline="": a line break within quotation marks is part of the value.
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        rows = [row for row in lines if row]
+    except csv.Error:
+        raise faulty(
+            item,
+            ja=f"の {lines.line_num} 行目の引用符が閉じていません",
+            en=f"has quotation marks that do not match in line {lines.line_num}",
+        ) from None
+    return from_rows(item, rows)
 
 
 def read_json(item: str, text: str) -> Hierarchy:
@@ -206,25 +267,42 @@ def read_json(item: str, text: str) -> Hierarchy:
         if content["schema"] != LADDER or content["item"] != item:
             raise ValueError
         ladder = [dict(step) for step in content["levels"]]
+        origin = origin_of(content)
     except (ValueError, KeyError, TypeError):
         raise faulty(item, ja="のファイルの形が正しくありません", en="is not a well-formed file") from None
-    return from_ladder(item, ladder)
+    return replace(from_ladder(item, ladder), origin=origin)
 
 
-READERS = {".csv": read_csv, ".json": read_json}
+def origin_of(content: Mapping[str, Any]) -> Origin | None:
+    if "origin" not in content:
+        return None
+    origin = Origin(**content["origin"])
+    if not (type(origin.public) is bool and isinstance(origin.ja, str) and isinstance(origin.en, str)):
+        raise TypeError
+    return origin
 
 
-def written(hierarchy: Hierarchy) -> str:
+SUFFIXES = (".csv", ".json")
+
+
+def written(hierarchy: Hierarchy, *, separator: str = SEPARATOR) -> str:
     """The text of the hierarchy's file: CSV for a table, JSON for intervals."""
-    return WRITERS[hierarchy.kind](hierarchy)
+    return (
+        as_csv(rows_of(hierarchy), separator=separator) if hierarchy.kind == "table" else as_json(hierarchy)
+    )
 
 
-def as_csv(hierarchy: Hierarchy) -> str:
-    out = io.StringIO()
-    lines = csv.writer(out, delimiter=";", lineterminator="\n")
-    lines.writerows([level["map"][raw] for level in hierarchy.levels] for raw in hierarchy.levels[0]["map"])
-    if "missing" in hierarchy.levels[0]:
-        lines.writerow([level["missing"] for level in hierarchy.levels])
+def rows_of(hierarchy: Hierarchy) -> list[list[str]]:
+    """The rows of a table, as `from_rows` takes them."""
+    levels = hierarchy.levels
+    rows = [[level["map"][raw] for level in levels] for raw in levels[0]["map"]]
+    absent = levels[0].get("missing")
+    return rows if absent is None or absent in levels[0]["map"] else [*rows, [x["missing"] for x in levels]]
+
+
+def as_csv(rows: Iterable[Sequence[str]], *, separator: str = SEPARATOR) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=separator, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 
@@ -232,10 +310,10 @@ def as_json(hierarchy: Hierarchy) -> str:
     ladder = [{key: value for key, value in level.items() if key != "kind"} for level in hierarchy.levels[1:]]
     steps = ",\n".join("    " + json.dumps(step, ensure_ascii=False) for step in ladder)
     item = json.dumps(hierarchy.item, ensure_ascii=False)
-    return f'{{\n  "schema": "{LADDER}",\n  "item": {item},\n  "levels": [\n{steps}\n  ]\n}}\n'
-
-
-WRITERS = {"table": as_csv, "interval": as_json}
+    # A file of cuts that were read off the data goes on saying so.
+    origin = hierarchy.origin and json.dumps(vars(hierarchy.origin), ensure_ascii=False)
+    said = f'  "origin": {origin},\n' if origin else ""
+    return f'{{\n  "schema": "{LADDER}",\n  "item": {item},\n{said}  "levels": [\n{steps}\n  ]\n}}\n'
 
 
 def faulty(item: str, *, ja: str, en: str) -> Unusable:
