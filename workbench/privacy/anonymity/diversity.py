@@ -28,7 +28,7 @@ def values_in_class(spread: Spread) -> Codes:
     Distinct l: how many values each class has; 0 for a class that is not met.
 
     Machanavajjhala, Kifer, Gehrke and Venkitasubramaniam, "l-diversity: privacy beyond k-anonymity",
-    TKDD 1(1), 2007, section 3.2 (definition 3.1 with distinct values for "well-represented").
+    TKDD 1(1), 2007: the l-diversity principle, "well-represented" read as distinct.
     """
     return np.bincount(spread.in_class, minlength=spread.classes)
 
@@ -82,7 +82,7 @@ def equal_t_by_class(spread: Spread) -> Floats:
     The distance of each class's distribution from the table's, all values equally far apart.
 
     Half the sum of absolute differences; infinity for a class that is not met. Li, Li and
-    Venkatasubramanian, "t-closeness", ICDE 2007, section 4.2 and definition 2.
+    Venkatasubramanian, "t-closeness", ICDE 2007, definition 2, the equal distance of section 4.
     """
     # Values that a class lacks differ by their whole share; half the L1 distance is what it has too much.
     excess = np.maximum(spread.inside - spread.overall[spread.value], 0)
@@ -97,7 +97,7 @@ def ordered_t_by_class(spread: Spread, order: Sequence[str]) -> Floats:
     `order` names every value that occurs, as it reads, the missing one ("(missing)") among them; names
     that never occur are passed over. Neighbours are 1/(m - 1) apart for m values that occur: the gaps
     between numbers do not count. Infinity for a class that is not met; Unusable if the order misses a value.
-    Li et al. (2007), section 4.3, formula (2).
+    Li et al. (2007), the ordered distance of section 4.
     """
     rank, known = ranks(spread, order)
     if known < 2:
@@ -174,7 +174,7 @@ def hierarchical_t_by_class(spread: Spread, hierarchy: Hierarchy) -> Floats:
 
     Two values that meet on level i of a hierarchy of height H are i/H apart; where its last level tells
     values apart, they meet one level above. Infinity for a class that is not met; Unusable if the
-    hierarchy misses a value. Li et al. (2007), section 4.4.
+    hierarchy misses a value. Li et al. (2007), the hierarchical distance of section 4.
 
     A node on level i costs i/H * (min(P, Q) - the same of its children), P and Q being its shares in
     class and table. Summed over the tree this is the mean of the equal distances on the levels below the
@@ -205,7 +205,7 @@ def delta_by_class(spread: Spread, *, absent_counts: bool = False) -> Floats:
     By the definition a value that a class lacks is infinitely far (`absent_counts`); ARX passes over it,
     and so do we by default, since else every delta but infinity asks each class to hold every value. The
     paper leaves the base of the logarithm open; ARX takes 2, pycanon e. Infinity for a class that is not
-    met. Brickell and Shmatikov, "The cost of privacy", KDD 2008, definition 2.
+    met. Brickell and Shmatikov, "The cost of privacy", KDD 2008, delta-disclosure privacy.
     """
     shares = spread.overall[spread.value]
     with np.errstate(divide="ignore"):
@@ -221,7 +221,7 @@ def basic_beta_by_class(spread: Spread) -> Floats:
     The largest relative gain (p - q) / q of a value, p in the class, q in the table; a class needs at most beta.
 
     Infinity for a class that is not met, or has a value the table has not. Cao and Karras, "Publishing
-    microdata with a robust privacy guarantee", PVLDB 5(11), 2012, definition 2.
+    microdata with a robust privacy guarantee", PVLDB 5(11), 2012, basic beta-likeness.
     """
     return highest(spread, gains(spread))
 
@@ -231,7 +231,7 @@ def enhanced_beta_by_class(spread: Spread) -> Floats:
     The smallest beta for which each class is enhanced beta-like; infinity where there is none.
 
     Each value's own gain must be at most min(beta, -ln q): a value that is frequent in the table may not
-    gain much whatever beta is. Cao and Karras (2012), definition 3.
+    gain much whatever beta is. Cao and Karras (2012), enhanced beta-likeness.
     """
     gained = gains(spread)
     with np.errstate(divide="ignore"):
@@ -250,7 +250,7 @@ def alpha_by_class(spread: Spread) -> Floats:
     """
     The largest share of one harmful value in each class, missing rows among the whole; 1 if not met.
 
-    Wong, Li, Fu and Wang, "(alpha, k)-anonymity", KDD 2006, definition 2 (alpha-deassociation).
+    Wong, Li, Fu and Wang, "(alpha, k)-anonymity", KDD 2006, alpha-deassociation.
     """
     shares = np.where(spread.harmful[spread.value], spread.inside, 0.0)
     return np.where(spread.rows > 0, highest(spread, shares), 1.0)

@@ -113,12 +113,12 @@ def t_closeness(spread: Spread) -> float:
 
 
 def ordered_t(spread: Spread, *, order: Sequence[str]) -> float:
-    """The largest distance of a class from the table when values stand in `order`: Li et al. (2007), section 4.3."""
+    """The largest distance of a class from the table when values stand in `order`: Li et al. (2007), section 4."""
     return largest(ordered_t_by_class(spread, order), spread.rows)
 
 
 def hierarchical_t(spread: Spread, *, hierarchy: Hierarchy) -> float:
-    """The largest distance of a class from the table over a hierarchy: Li et al. (2007), section 4.4."""
+    """The largest distance of a class from the table over a hierarchy: Li et al. (2007), section 4."""
     return largest(hierarchical_t_by_class(spread, hierarchy), spread.rows)
 
 
@@ -144,19 +144,19 @@ def alpha(spread: Spread) -> float:
     """
     The largest share of one harmful value in a class: with k the table is (alpha,k)-anonymous.
 
-    Wong, Li, Fu and Wang (2006), definition 3. Missing rows are part of the whole here; `max_confidence`
+    Wong, Li, Fu and Wang (2006). Missing rows are part of the whole here; `max_confidence`
     leaves them out and is never less.
     """
     return largest(alpha_by_class(spread), spread.rows)
 
 
 def basic_beta(spread: Spread) -> float:
-    """The smallest beta for which the table is basic beta-like: Cao and Karras (2012), definition 2."""
+    """The smallest beta for which the table is basic beta-like: Cao and Karras (2012)."""
     return largest(basic_beta_by_class(spread), spread.rows)
 
 
 def enhanced_beta(spread: Spread) -> float:
-    """The smallest beta for which the table is enhanced beta-like, or infinity: Cao and Karras (2012), definition 3."""
+    """The smallest beta for which the table is enhanced beta-like, or infinity: Cao and Karras (2012)."""
     return largest(enhanced_beta_by_class(spread), spread.rows)
 
 
@@ -164,7 +164,7 @@ def delta_disclosure(spread: Spread, *, absent_counts: bool = False) -> float:
     """
     The table is delta-disclosure private for every delta above this one.
 
-    Brickell and Shmatikov (2008), definition 2, in logarithms of base 2. A value that a class lacks is
+    Brickell and Shmatikov (2008), in logarithms of base 2. A value that a class lacks is
     passed over as ARX does; with `absent_counts` it is infinitely far, as the definition says.
     """
     return largest(delta_by_class(spread, absent_counts=absent_counts), spread.rows)

@@ -1,0 +1,97 @@
+"""
+The risk of each child and of each household, from a sample with weights.
+
+A row's weight is how many residents it stands for. A class of f rows and weight F is a draw of f from an
+unknown number of residents near F; the risk is the expected 1 / that number. Benedetti and Franconi,
+"Statistical and technological solutions for controlled data dissemination" (1998); Franconi and
+Polettini, "Individual risk estimation in mu-Argus", PSD 2004.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from workbench.errors import Unusable
+from workbench.privacy.anonymity.classes import Classes, Codes, categories
+from workbench.privacy.anonymity.spread import Floats
+from workbench.scoring.recode import MISSING
+
+
+def individual_risk(classes: Classes, weights: Any) -> Floats:
+    """
+    The chance of finding the right child, for each row of the table.
+
+    `weights` has one number of at least 1 for each row: Unusable otherwise. With weights of 1 the table
+    is its own population, and the risk is 1 / rows of the class.
+    """
+    given = np.asarray(weights, dtype=np.float64)
+    if (
+        given.shape != classes.member.shape
+        or not bool((given >= 1).all())
+        or not bool(np.isfinite(given).all())
+    ):
+        raise Unusable(
+            ja=f"重みは {len(classes.member)} 行それぞれに 1 以上の数で指定してください。一行は自分自身を必ず代表します。",
+            en=f"Give each of the {len(classes.member)} rows a weight of at least 1: a row stands for itself at the least.",
+        )
+    total = np.bincount(classes.member, weights=given, minlength=len(classes))
+    return expected_inverse(classes.rows, np.asarray(total, dtype=np.float64))[classes.member]
+
+
+def expected_inverse(rows: Codes, total: Floats) -> Floats:
+    """
+    E(1 / F) for F residents, negative binomial given that `rows` of them were drawn at rate rows / total.
+
+    p / f * 2F1(1, 1; f + 1; 1 - p), which is the published series after Euler's transformation: it keeps
+    its digits where the series' large terms cancel.
+    """
+    rate = rows / total
+    return np.asarray(rate / rows * special.hyp2f1(1, 1, rows + 1, 1 - rate))
+
+
+@dataclass(frozen=True)
+class HouseholdRisk:
+    """
+    For each household, the chance that at least one of its children in the table is found.
+
+    Rows without a household stand for themselves. `expected` is how many households would be found.
+    """
+
+    chance: Floats
+
+    @property
+    def highest(self) -> float:
+        return float(self.chance.max(initial=0.0))
+
+    @property
+    def expected(self) -> float:
+        return float(self.chance.sum())
+
+
+def household_risk(risk: Floats, households: Any) -> HouseholdRisk:
+    """
+    1 - the product of (1 - r) over the rows of each household: who finds one child has found the family.
+
+    `risk` and `households` have one entry for each row. Templ, Kowarik and Meindl, "Statistical disclosure
+    control for micro-data using the R package sdcMicro", JSS 67(4), 2015.
+    """
+    home = homes_of(households, rows=len(risk))
+    with np.errstate(divide="ignore"):
+        # In logarithms, so that a thousand small risks neither vanish nor add up to more than 1.
+        escaped = np.bincount(home, weights=np.log1p(-np.asarray(risk, dtype=np.float64)))
+    return HouseholdRisk(chance=-np.expm1(escaped))
+
+
+def homes_of(households: Any, *, rows: int) -> Codes:
+    """A number for each row's household; rows without one get one each."""
+    coded = categories(households)
+    if len(coded.codes) != rows:
+        raise Unusable(
+            ja=f"世帯の符号が {len(coded.codes)} 件で、{rows} 行と合いません。",
+            en=f"{len(coded.codes)} codes of households do not fit {rows} rows.",
+        )
+    nobody = np.array([spelling == MISSING for spelling in coded.words], dtype=bool)[coded.codes]
+    home = np.where(nobody, coded.size + np.cumsum(nobody), coded.codes)
+    return np.asarray(np.unique(home, return_inverse=True)[1], dtype=np.int64)
