@@ -1,17 +1,28 @@
 """The public recipe says how, the secret one says whom; remedies say what would help."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from workbench.artifact.canonical import canonical
+from workbench.errors import Untrusted, Unusable
 from workbench.privacy.anonymity import recipe
+from workbench.privacy.anonymity.coding import TopBottomCoding
+from workbench.privacy.anonymity.content import digest
 from workbench.privacy.anonymity.criteria import Sensitive
 from workbench.privacy.anonymity.hierarchies import from_rows
 from workbench.privacy.anonymity.lattice import Limits
+from workbench.privacy.anonymity.microaggregation import Microaggregation
+from workbench.privacy.anonymity.pram import Pram
+from workbench.privacy.anonymity.recipe import Recipe, cook, replay
 from workbench.privacy.anonymity.remedy import Act, remedies
 from workbench.privacy.anonymity.search import anonymise
+from workbench.privacy.anonymity.suppression import ItemSuppression
 from workbench.scoring import recode
 
 LADDERS = {
@@ -42,41 +53,140 @@ def result():
     )
 
 
-def test_the_public_recipe_recodes_a_raw_table_into_the_release(result):
-    public = json.loads(json.dumps(recipe.public(result)))
-    recode.check(public["recode"])
+@pytest.fixture
+def written(result):
+    return recipe.of_search(result, FRAME, hierarchies=LADDERS, leave_out=["home"])
+
+
+def test_the_public_recipe_recodes_a_raw_table_into_the_release(result, written):
+    public = json.loads(json.dumps(written.public()))
+    items = public["steps"][0]["items"]
+    recode.check({"schema": recode.SCHEMA, "items": items})
     kept = FRAME[result.kept]
 
+    assert public["steps"][0]["do"] == "generalisation"
     for item in ("area", "sex"):
-        again = recode.apply(public["recode"]["items"][item], kept[item]).to_pylist()
-        assert again == result.frame[item].tolist()
+        assert recode.apply(items[item], kept[item]).to_pylist() == result.frame[item].tolist()
 
 
-def test_the_public_recipe_says_levels_criteria_and_limits(result):
-    public = recipe.public(result)
+def test_the_public_recipe_says_levels_criteria_and_limits(written):
+    asked = written.public()["asked"]
 
-    assert public["levels"] == {"area": {"level": 0, "of": 2}, "sex": {"level": 0, "of": 1}}
-    assert public["criteria"] == {
+    assert asked["levels"] == {"area": {"level": 0, "of": 2}, "sex": {"level": 0, "of": 1}}
+    assert asked["criteria"] == {
         "k_children": 5,
         "k_households": 5,
         "sensitive": {"aid": {"distinct_l": 2, "max_confidence": 0.8}},
     }
-    assert public["limits"] == {"overall": 0.1, "subgroup": 0.1}
+    assert asked["limits"] == {"overall": 0.1, "subgroup": 0.1}
 
 
-def test_who_was_suppressed_stays_in_the_room(result):
-    """Whoever reads the public part learns neither which rows are rare nor how many."""
-    secret = recipe.secret(result)
+def test_who_was_suppressed_stays_in_the_room(written):
+    """Whoever reads the public part learns neither which combinations are rare nor how many rows they had."""
+    secret = written.secret()
 
-    assert secret["suppressed_rows"] == [30, 31, 32]
-    assert secret["suppressed"] == {"overall": {"rows": 3, "of": 33}, "aided": {"rows": 0, "of": 20}}
-    assert "suppressed" not in json.dumps(recipe.public(result))
-    assert "rows" not in json.dumps(recipe.public(result))
+    assert secret["steps"][1] == {"combinations": [["c", "f"]]}
+    assert secret["hit"] == {"overall": {"rows": 3, "of": 33}, "aided": {"rows": 0, "of": 20}}
+    assert "rows" not in json.dumps(written.public())
+    assert "combinations" not in json.dumps(written.public())
+    assert "('c', 'f')" not in repr(written)
+    assert written.source not in repr(written)
 
 
-def test_a_recipe_is_plain_data(result):
-    for part in (recipe.public(result), recipe.secret(result)):
-        assert json.loads(json.dumps(part)) == part
+def test_a_recipe_is_plain_data_in_two_parts_that_bind_each_other(written):
+    public, secret = json.loads(json.dumps([written.public(), written.secret()]))
+
+    assert Recipe.of(public, secret) == written
+    assert Recipe.of(public, secret).digest == written.digest
+
+
+def test_the_digest_of_the_source_is_no_oracle(result, written):
+    """Whoever knows every row but one could try values until a digest fits: there is none to try against."""
+    again = recipe.of_search(result, FRAME, hierarchies=LADDERS, leave_out=["home"])
+
+    assert digest(FRAME) not in json.dumps(written.public())
+    assert again.public()["secret"] != written.public()["secret"]
+    assert again.source == written.source
+
+
+def test_a_demonstration_repeats_to_the_byte(result):
+    once, again = (
+        recipe.of_search(result, FRAME, hierarchies=LADDERS, leave_out=["home"], nonce="00") for _ in range(2)
+    )
+
+    assert canonical(once.public()) == canonical(again.public())
+    assert once.digest == again.digest
+
+
+@given(order=st.permutations(range(len(FRAME))))
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_recipe_makes_the_release_again_from_the_rows_in_any_order(result, written, order):
+    again = replay(written, FRAME.iloc[order])
+
+    assert digest(again) == written.output == digest(result.frame)
+    assert list(again.columns) == ["area", "sex", "aid"]
+
+
+def test_another_table_is_not_what_the_recipe_was_written_for(written):
+    with pytest.raises(Untrusted, match="違います"):
+        replay(written, FRAME.assign(aid="yes"))
+
+
+def test_a_recipe_that_gives_something_else_than_it_says_is_untrusted(written):
+    with pytest.raises(Untrusted, match="監査責任者"):
+        replay(replace(written, output="0" * 64), FRAME)
+
+
+def test_a_hierarchy_that_changed_has_another_digest(result, written):
+    other = from_rows("sex", [["f", "any", "*"], ["m", "any", "*"]])
+    changed = recipe.of_search(result, FRAME, hierarchies={**LADDERS, "sex": other})
+
+    assert changed.hierarchies["area"] == written.hierarchies["area"]
+    assert changed.hierarchies["sex"] != written.hierarchies["sex"]
+
+
+def test_any_steps_are_cooked_and_cooked_again():
+    frame = FRAME.assign(income=np.arange(33.0))
+    steps = [
+        TopBottomCoding("income", top=30),
+        Microaggregation(("income",), k=3, households="home"),
+        Pram("aid", ("yes", "no"), ((0.9, 0.1), (0.1, 0.9)), households="home"),
+        ItemSuppression(("home",)),
+    ]
+
+    after, made = cook(frame, steps)
+
+    read_back = Recipe.of(*json.loads(json.dumps([made.public(), made.secret()])))
+    pd.testing.assert_frame_equal(replay(read_back, frame.sample(frac=1, random_state=1)), after)
+    assert [step["do"] for step in made.public()["steps"]] == [step.name for step in steps]
+
+
+def changed(part, **fields):
+    return {**part, **fields}
+
+
+BROKEN = {
+    "another schema": (lambda p, s: (changed(p, schema="other"), s), Unusable),
+    "no steps": (lambda p, s: ({k: v for k, v in p.items() if k != "steps"}, s), Unusable),
+    "a step too few": (lambda p, s: (changed(p, steps=p["steps"][:1]), s), Unusable),
+    "an unknown step": (
+        lambda p, s: (changed(p, steps=[changed(p["steps"][0], do="magic"), *p["steps"][1:]]), s),
+        Unusable,
+    ),
+    "a parameter too many": (
+        lambda p, s: (changed(p, steps=[changed(p["steps"][0], run="rm"), *p["steps"][1:]]), s),
+        Unusable,
+    ),
+    "a number for a list": (lambda p, s: (changed(p, steps=3), s), Unusable),
+    "a list for a recipe": (lambda p, s: ([p], s), Unusable),
+    "the secret part of another recipe": (lambda p, s: (p, changed(s, nonce="00")), Untrusted),
+}
+
+
+@pytest.mark.parametrize(("harm", "error"), BROKEN.values(), ids=BROKEN)
+def test_parts_that_are_damaged_or_do_not_belong_together_are_refused(written, harm, error):
+    with pytest.raises(error):
+        Recipe.of(*harm(written.public(), written.secret()))
 
 
 def test_the_remedy_at_the_top_is_the_item_that_costs_most():

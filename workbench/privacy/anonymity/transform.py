@@ -5,15 +5,43 @@ A model trained on the release meets its categories again because the scorer run
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from workbench.privacy.anonymity.classes import categories
+from workbench.errors import Unusable
+from workbench.privacy.anonymity.classes import categories, require_columns
 from workbench.privacy.anonymity.hierarchies import Hierarchy
+from workbench.privacy.anonymity.step import Step
 from workbench.scoring import recode
-from workbench.scoring.recode import MISSING
+from workbench.scoring.recode import MISSING, UNSEEN
+
+
+@dataclass(frozen=True)
+class Generalisation(Step):
+    """
+    Full-domain generalisation: the recoding of `items`, the same for every row.
+
+    Raises Unusable for a value that the recoding does not know.
+    """
+
+    items: Mapping[str, Any]
+
+    name: ClassVar[str] = "generalisation"
+
+    def change(self, frame: pd.DataFrame) -> pd.DataFrame:
+        spec = {"schema": recode.SCHEMA, "items": dict(self.items)}
+        recode.check(spec)
+        for name in require_columns(frame, [*self.items]):
+            if UNSEEN in set(relabelled(frame[name], self.items[name])):
+                raise Unusable(
+                    ja=f"項目「{name}」に、変換表にない値があります。階層表にその値の行を加えるか、表の値を直してください。",
+                    en=f"'{name}' holds a value that its recoding does not know; add a row for it to the hierarchy or "
+                    "correct the table.",
+                )
+        return recoded(frame, spec)
 
 
 def spec_of(
