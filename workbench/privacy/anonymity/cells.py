@@ -102,8 +102,9 @@ class Emptying:
     def run(self) -> NDArray[np.int64]:
         """The codes with EMPTY where a cell had to go."""
         before = self.codes.copy()
-        # Who is nearly safe needs little, and what it loses may save others.
-        for combination in np.argsort(-self.alike, kind="stable"):
+        # The loneliest first: they lose in any case, and what they lose saves others. On Adult at k = 5 the
+        # other way round costs a tenth more cells.
+        for combination in np.argsort(self.alike, kind="stable"):
             if self.alike[combination] < self.k:
                 self.empty(combination)
         self.fill_again(before)
