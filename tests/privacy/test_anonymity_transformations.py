@@ -22,7 +22,7 @@ from workbench.privacy.anonymity.recipe import STEPS
 from workbench.privacy.anonymity.step import Draws
 from workbench.privacy.anonymity.suppression import ItemSuppression, RecordSuppression
 from workbench.privacy.anonymity.swapping import RankSwapping, RecordSwapping
-from workbench.privacy.anonymity.transform import Generalisation
+from workbench.privacy.anonymity.transform import Generalisation, LocalRecoding
 
 KEY = bytes(range(32))
 
@@ -57,10 +57,16 @@ CITY = table(
     """
 )
 AREA = {"kind": "table", "map": {"a": "north", "b": "north", "c": "south"}}
+SEX = {"kind": "table", "map": {"f": "*", "m": "*"}, "missing": "*"}
 AIDED = (("yes", "no"), ((0.8, 0.2), (0.3, 0.7)))
 
 EVERY = {
     "generalisation": Generalisation({"area": AREA}),
+    "local_recoding": LocalRecoding(
+        ("area", "sex"),
+        ({"sex": SEX}, {"area": AREA, "sex": SEX}),
+        ((("c", "*"),), (("north", "*"),)),
+    ),
     "item_suppression": ItemSuppression(("home",)),
     "record_suppression": RecordSuppression(("area", "sex"), (("c", "m"),)),
     "cell_suppression": CellSuppression(("area", "sex", "age"), k=2),
@@ -116,6 +122,7 @@ def test_a_step_is_its_parameters_in_two_parts(step):
 
 def test_what_would_undo_a_step_is_secret():
     assert {name: set(step.secret()) for name, step in EVERY.items() if step.secret()} == {
+        "local_recoding": {"released"},
         "record_suppression": {"combinations"},
         "pram": {"key"},
         "rank_swapping": {"within", "key"},
@@ -215,6 +222,18 @@ def test_a_value_outside_the_recoding_is_refused_and_not_quoted():
         Generalisation({"area": AREA}).apply(pd.DataFrame({"area": ["a", "Tanaka"]}))
 
     assert "Tanaka" not in caught.value.ja + caught.value.en
+
+
+def test_what_one_round_leaves_over_is_generalised_further_in_the_next():
+    step = LocalRecoding(
+        ("area", "sex"),
+        ({"area": {"kind": "keep"}}, {"area": AREA, "sex": SEX}),
+        ((("a", "f"),), (("north", "*"),)),
+    )
+
+    after = step.apply(table("area | sex\na | f\na | f\na | m\nb | f\nc | f"))
+
+    assert same(after, "area | sex\na | f\na | f\nnorth | *\nnorth | *")
 
 
 def test_an_item_is_left_out():

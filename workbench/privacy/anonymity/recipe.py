@@ -30,7 +30,7 @@ from workbench.privacy.anonymity.search import Anonymised
 from workbench.privacy.anonymity.step import Step
 from workbench.privacy.anonymity.suppression import ItemSuppression, RecordSuppression
 from workbench.privacy.anonymity.swapping import RankSwapping, RecordSwapping
-from workbench.privacy.anonymity.transform import Generalisation, recoded
+from workbench.privacy.anonymity.transform import Generalisation, LocalRecoding, recoded
 
 PUBLIC = "workbench-recipe-public/2"
 KEPT_IN_ROOM = "workbench-recipe-secret/2"
@@ -39,6 +39,7 @@ STEPS: dict[str, type[Step]] = {
     step.name: step
     for step in (
         Generalisation,
+        LocalRecoding,
         ItemSuppression,
         RecordSuppression,
         CellSuppression,
