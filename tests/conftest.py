@@ -11,7 +11,13 @@ from workbench.home import Home
 
 # Calls after which something is, or may be, on disk. The kill comes just before the call.
 POINTS = frozenset(
-    {f"posix.{name}" for name in ("fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "chmod")}
+    {
+        f"posix.{name}"
+        for name in (
+            *("fsync", "fdatasync", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "chmod"),
+            *("write", "pwrite", "ftruncate"),
+        )
+    }
     | {"BufferedWriter.write", "BufferedRandom.write", "BufferedRandom.truncate", "Connection.commit"}
 )
 

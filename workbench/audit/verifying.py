@@ -5,12 +5,15 @@ Each authentic line carries its number and the digest of the line before it. The
 what the chain expects is classified by what comes after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from workbench.audit.checkpoint import Checkpoint, other_history, shorter_than_checkpoint
 from workbench.audit.head import Head
-from workbench.audit.record import GENESIS, digest, unseal
+from workbench.audit.merkle import leaf, root_of
+from workbench.audit.record import GENESIS, unseal
 from workbench.errors import Untrusted
 
 Record = dict[str, Any]
@@ -64,33 +67,62 @@ def older_than_known(records: int, known: int) -> Untrusted:
     )
 
 
-def verify_lines(lines: Sequence[bytes], *, head: Head, key: bytes) -> list[Record]:
-    """The records of a log whose every line holds; raises Untrusted at the first that does not."""
-    records = [unseal(line, key=key) for line in lines]
-    previous, verified = GENESIS, []
-    for number, (line, record) in enumerate(zip(lines, records, strict=True), start=1):
-        if record is None or record.get("previous") != previous:
-            raise tampered(tampering_at(number, records, vouched=head.records), number)
-        previous = digest(line)
-        verified.append(record)
-        if number == head.records and previous != head.last:
-            raise tampered(Tampering.ALTERED, number)
-    if len(verified) < head.records:
-        raise tampered(Tampering.TAIL_CUT, len(verified) + 1)
-    return verified
+@dataclass(frozen=True)
+class Verified:
+    """The log holds: how many records it has, the digest of the last one, and the leaves of its tree."""
+
+    records: int
+    head: str
+    leaves: Sequence[bytes] = field(repr=False, compare=False, default=())
+
+    def expect(self, checkpoint: Checkpoint) -> None:
+        """Raise Untrusted unless the log begins with exactly what `checkpoint` promises."""
+        if self.records < checkpoint.size:
+            raise shorter_than_checkpoint(self.records, checkpoint.size)
+        if root_of(self.leaves[: checkpoint.size]) != checkpoint.root:
+            raise other_history(checkpoint.size)
 
 
-def tampering_at(number: int, records: Sequence[Record | None], *, vouched: int) -> Tampering:
+def verify_lines(
+    lines: Sequence[bytes], *, head: Head, key: bytes, keep: Callable[[Record], object] | None = None
+) -> Verified:
+    """
+    What a log's lines come to; raises Untrusted at the first that does not hold.
+
+    Each record that holds is handed to `keep`.
+    """
+    leaves: list[bytes] = []
+    previous = GENESIS
+    for number, line in enumerate(lines, start=1):
+        record = unseal(line, key=key)
+        if record is None or record.get("seq") != number or record.get("previous") != previous:
+            raise tampered(tampering_at(number, lines, vouched=head.records, key=key), number)
+        leaves.append(leaf(line))
+        previous = leaves[-1].hex()
+        if keep is not None:
+            keep(record)
+    if len(leaves) < head.records:
+        raise tampered(Tampering.TAIL_CUT, len(leaves) + 1)
+    if head.records and leaves[head.records - 1].hex() != head.last:
+        raise tampered(Tampering.ALTERED, head.records)
+    if root_of(leaves[: head.records]) != head.frontier.root():
+        raise tampered(Tampering.HEAD_LOST, head.records)
+    return Verified(len(leaves), previous, leaves)
+
+
+def tampering_at(number: int, lines: Sequence[bytes], *, vouched: int, key: bytes) -> Tampering:
     """
     What happened where record `number` is expected, read from the authentic records from there on.
 
     Of what lies beyond the `vouched` records nothing was ever acknowledged, so it was put there.
     """
-    found = records[number - 1]
-    following = [record["seq"] for record in records[number:] if record is not None and "seq" in record]
+    found, *others = [unseal(line, key=key) for line in lines[number - 1 :]]
+    following = [record["seq"] for record in others if record is not None and "seq" in record]
     if found is None or "seq" not in found:
         inserted = following[:1] == [number] or number > vouched
         return Tampering.INSERTED if inserted else Tampering.ALTERED
-    if found["seq"] <= number:
+    if found["seq"] == number:
+        return Tampering.ALTERED
+    if found["seq"] < number:
         return Tampering.INSERTED
     return Tampering.REORDERED if number in following else Tampering.DELETED
