@@ -31,6 +31,7 @@ OF_SPREAD = {
     "max_confidence": metrics.max_confidence,
     "t_closeness": metrics.t_closeness,
     "base_rate": metrics.base_rate,
+    "classification_penalty": metrics.classification_penalty,
     "entropy_l": metrics.entropy_l,
     "recursive_c": partial(metrics.recursive_c, l=2),
     "ordered_t": partial(metrics.ordered_t, order=["no", "some", "yes"]),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import Unusable
-from workbench.privacy.anonymity.classes import Classes, categories, pack
+from workbench.privacy.anonymity.classes import Classes, categories, pack, without_suppressed
 from workbench.privacy.anonymity.metrics import k_children
 
 PLAIN = pd.DataFrame({"area": ["A1", "A1", "A2", "A2", None], "grade": [1, 1, 2, 2, 3]})
@@ -129,6 +129,13 @@ def test_negative_zero_of_a_float_column_is_zero():
 
 def test_categories_are_in_sorted_order_whatever_the_order_of_rows():
     assert categories(["b", "a", None]).words == categories([None, "b", "a"]).words == ("(missing)", "a", "b")
+
+
+def test_starred_rows_are_no_class():
+    frame = pd.DataFrame({"area": ["a", "*", "*", "*"], "grade": [1, "*", "*", 2]})
+
+    assert len(without_suppressed(frame, ["area", "grade"])) == 2
+    assert len(without_suppressed(frame, ["area", "grade"], mark="1")) == 4
 
 
 def test_a_column_named_twice_is_unusable():

@@ -281,6 +281,21 @@ def test_every_model_of_diversity_on_a_table_whose_classes_are_alike(spec):
     )
 
 
+def test_of_values_equally_frequent_one_is_the_majority(spec):
+    spec(
+        """
+        area* | aid!
+        A1    | no
+        A1    | yes
+        A2    | no
+        A2    | no
+        A2    | no
+        A2    | yes
+        """,
+        classification_penalty=2 / 6,
+    )
+
+
 def test_by_its_definition_delta_is_infinite_where_a_class_lacks_a_value(table):
     read = table("area* | aid!\nA1 | no\nA1 | yes\nA2 | no\nA2 | no")
     spread = Spread.of(read.classes, read.frame["aid"])
@@ -300,6 +315,7 @@ def test_an_empty_table_has_k_0_and_no_risk():
     assert metrics.share_below(classes, k=5) == 0
     assert metrics.plain_distinct_l(spread) == 0
     assert metrics.distinct_l(spread) is None
+    assert metrics.classification_penalty(spread) == 0
     assert metrics.entropy_l(spread) == metrics.recursive_c(spread, l=2) == metrics.enhanced_beta(spread) == 0
     assert metrics.max_confidence(spread) == metrics.t_closeness(spread) == metrics.base_rate(spread) == 0
 

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.privacy.anonymity.classes import Classes
-from workbench.privacy.anonymity.metrics import distinct_l, k_children, k_households, plain_distinct_l
+from workbench.privacy.anonymity.metrics import (
+    distinct_l,
+    k_children,
+    k_households,
+    plain_distinct_l,
+    t_closeness,
+)
 from workbench.privacy.anonymity.second_opinion import second_opinion
 from workbench.privacy.anonymity.spread import Spread
 
@@ -33,12 +39,14 @@ def test_pycanon_says_the_same(frame, harmful):
         sensitive={"aid": harmful},
         persons="child",
         households="home",
+        closeness=["aid"],
     )
     classes = Classes.of(frame, ["area", "grade"], persons="child", households="home")
 
     assert said.k_children == k_children(classes)
     assert said.k_households == k_households(classes)
     assert said.distinct_l == {"aid": distinct_l(Spread.of(classes, frame["aid"], harmful=harmful))}
+    assert said.t_closeness == {"aid": pytest.approx(t_closeness(Spread.of(classes, frame["aid"])))}
 
 
 @settings(max_examples=30, deadline=None)
@@ -96,10 +104,22 @@ def test_pycanon_is_not_given_what_it_is_wrong_on(frame, k, l_):
 
 def test_an_empty_table_has_k_0():
     said = second_opinion(
-        pd.DataFrame({"area": [], "aid": []}), quasi_identifiers=["area"], sensitive={"aid": None}
+        pd.DataFrame({"area": [], "aid": []}),
+        quasi_identifiers=["area"],
+        sensitive={"aid": None},
+        closeness=["aid"],
     )
 
     assert (said.k_children, said.k_households, said.distinct_l) == (0, None, {"aid": None})
+    assert said.t_closeness == {"aid": 0}
+
+
+def test_codes_are_asked_for_as_categories_not_as_ordered_numbers():
+    """As numbers 1 and 3 would be twice as far apart as 1 and 2."""
+    frame = pd.DataFrame({"area": ["x", "y", "z"], "code": [1, 2, 3]})
+    said = second_opinion(frame, quasi_identifiers=["area"], closeness=["code"])
+
+    assert said.t_closeness == {"code": pytest.approx(2 / 3)}
 
 
 def test_a_sensitive_item_may_be_a_quasi_identifier_too():

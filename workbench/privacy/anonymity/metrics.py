@@ -170,6 +170,19 @@ def delta_disclosure(spread: Spread, *, absent_counts: bool = False) -> float:
     return largest(delta_by_class(spread, absent_counts=absent_counts), spread.rows)
 
 
+def classification_penalty(spread: Spread) -> float:
+    """
+    The share of rows whose value is not the most frequent of their class; 0 for an empty table.
+
+    Iyengar, "Transforming data to satisfy privacy constraints" (KDD 2002), the classification metric. Of
+    values equally frequent one is the majority: two against two gives a half, not nothing.
+    """
+    if not spread.rows.any():
+        return 0.0
+    majority = np.maximum.reduceat(spread.count, spread.starts).sum()
+    return float(1 - majority / spread.rows.sum())
+
+
 def base_rate(spread: Spread) -> float:
     """The largest share of one harmful value among all recorded values: what a guess without the table gets."""
     total = np.bincount(spread.value, weights=spread.count, minlength=len(spread.words))
