@@ -68,6 +68,24 @@ def test_measure_speaks_the_reader_s_language(command, city, monkeypatch):
     assert "k (children): 2" in english
 
 
+def test_measure_says_in_words_which_item_costs_k(command, city, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+    _, out, _ = command("data", "measure", city, "-q", "area,aid")
+
+    costs = out[out.index("Which items cost k") :].splitlines()
+    assert costs[1].startswith("  aid: rows in classes below 5")
+    assert "k 1 → 2" in costs[1]
+
+
+def test_measure_counts_a_large_file_on_the_engine(command, city):
+    told = [
+        json.loads(command("data", "measure", city, "-q", "area", "-s", "aid", "--json", *more)[1])
+        for more in ([], ["--large"])
+    ]
+
+    assert told[1] == {name: told[0][name] for name in told[1]}
+
+
 def test_anonymise_writes_a_table_that_measures_as_told(command, city, ladders, tmp_path):
     written = tmp_path / "out.csv"
     code, out, _ = command(

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.data_anonymity import anonymise, measure
+from workbench.cli.data_anonymise import anonymise
 from workbench.cli.data_link import link
+from workbench.cli.data_measure import measure
 from workbench.cli.shell import json_option, pass_home, show
 from workbench.home import Home
 

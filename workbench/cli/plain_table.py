@@ -1,4 +1,4 @@
-"""`workbench data measure` and `workbench data anonymise`: anonymity of a plain file, outside any release."""
+"""What the commands on plain files share: which column is what, reading, and numbers for people."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.shell import json_option, show
 from workbench.errors import Usage, language
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.privacy.anonymity.classes import Classes
-    from workbench.privacy.anonymity.search import Anonymised
-
 FILE = click.Path(path_type=Path)
-# Class sizes that offices ask about: the floor, the strict profile, a small town.
-SIZES = (5, 10, 20)
 
 
 class Names(click.ParamType):
@@ -79,104 +73,6 @@ COLUMNS = (
 )
 
 
-@click.command()
-@click.argument("table", type=FILE)
-@columns
-@json_option
-def measure(
-    *,
-    table: Path,
-    quasi_identifiers: tuple[str, ...],
-    sensitive: tuple[str, ...],
-    harmful: tuple[tuple[str, str], ...],
-    unit: str | None,
-    person: str | None,
-    separator: str | None,
-    as_json: bool,
-) -> None:
-    """表ファイルの匿名性を測る / Measure the anonymity of a table."""
-    from workbench.privacy.anonymity.classes import Classes
-
-    frame = read(table, separator=separator)
-    classes = Classes.of(frame, quasi_identifiers, persons=person, households=unit)
-    measured = measures(frame, classes, sensitive=by_item(sensitive, harmful))
-    show(measured, as_json=as_json, text="\n".join(lines(measured)))
-
-
-@click.command()
-@click.argument("table", type=FILE)
-@click.option(
-    "--hierarchies", type=FILE, required=True, help="階層ファイルのフォルダー / the folder of hierarchies"
-)
-@columns
-@click.option(
-    "--k", type=click.IntRange(min=1), default=5, show_default=True, help="人数と世帯数 / in both units"
-)
-@click.option(
-    "--suppression-limit", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="全体 / overall"
-)
-@click.option("--subgroup", type=Pair(), multiple=True, help="抑制を別に見る集団 / limited on its own")
-@click.option("--subgroup-limit", type=click.FloatRange(0, 1), default=0.05, show_default=True)
-@click.option("--distinct-l", type=click.IntRange(min=1), default=2, show_default=True)
-@click.option("--max-confidence", type=click.FloatRange(0, 1), default=1.0, show_default=True)
-@click.option("--output", "-o", type=FILE, default=None, help="加工した表 (CSV) / write the table")
-@json_option
-def anonymise(
-    *,
-    table: Path,
-    hierarchies: Path,
-    quasi_identifiers: tuple[str, ...],
-    sensitive: tuple[str, ...],
-    harmful: tuple[tuple[str, str], ...],
-    unit: str | None,
-    person: str | None,
-    separator: str | None,
-    k: int,
-    suppression_limit: float,
-    subgroup: tuple[tuple[str, str], ...],
-    subgroup_limit: float,
-    distinct_l: int,
-    max_confidence: float,
-    output: Path | None,
-    as_json: bool,
-) -> None:
-    """
-    最小の一般化を探して加工する / Find and apply the least generalisation.
-
-    公開は release で行います。 / What comes out is a file, not a release.
-    """
-    from workbench.privacy.anonymity import hierarchies as ladders
-    from workbench.privacy.anonymity import search
-    from workbench.privacy.anonymity.criteria import Sensitive
-    from workbench.privacy.anonymity.lattice import Limits
-
-    frame = read(table, separator=separator)
-    wanted = by_item(sensitive, harmful)
-    found = search.anonymise(
-        frame[[name for name in frame if name in {*quasi_identifiers, *sensitive, unit, person}]],
-        hierarchies=ladders.load(hierarchies),
-        quasi_identifiers=quasi_identifiers,
-        k=k,
-        persons=person,
-        households=unit,
-        sensitive={
-            item: Sensitive(harmful=values, distinct_l=distinct_l, max_confidence=max_confidence)
-            for item, values in wanted.items()
-        },
-        limits=Limits(
-            overall=suppression_limit,
-            subgroup=subgroup_limit,
-            subgroups={f"{c}={v}": members(frame, c, v) for c, v in subgroup},
-        ),
-    )
-    if isinstance(found, search.NoneSatisfies):
-        raise found.refusal()
-    if output is not None:
-        write(found.frame, output, separator=separator or ",")
-    result = outcome(found, sensitive=wanted)
-    show(result, as_json=as_json, text="\n".join(lines(result)))
-
-
 def read(path: Path, *, separator: str | None) -> "pd.DataFrame":
     """
     Every cell of a plain file as text, missing where it is empty.
@@ -221,59 +117,6 @@ def by_item(
     return {item: tuple(value for name, value in harmful if name == item) or None for item in sensitive}
 
 
-def measures(
-    frame: "pd.DataFrame", classes: "Classes", *, sensitive: dict[str, tuple[str, ...] | None]
-) -> dict[str, Any]:
-    """Every metric of a table."""
-    from workbench.privacy.anonymity import metrics
-    from workbench.privacy.anonymity.classes import require_columns
-    from workbench.privacy.anonymity.spread import Spread
-
-    require_columns(frame, [*classes.items, *sensitive])
-    spreads = {item: Spread.of(classes, frame[item], harmful=harmful) for item, harmful in sensitive.items()}
-    return {
-        "rows": len(frame),
-        "classes": len(classes),
-        "k_children": metrics.k_children(classes),
-        "k_households": None if classes.households is None else metrics.k_households(classes),
-        "sample_uniques": metrics.sample_uniques(classes),
-        "highest_class_risk": metrics.highest_class_risk(classes),
-        "average_class_risk": metrics.average_class_risk(classes),
-        "share_below": {str(size): metrics.share_below(classes, k=size) for size in SIZES},
-        "sensitive": {
-            item: {
-                "distinct_l": metrics.distinct_l(spread),
-                "plain_distinct_l": metrics.plain_distinct_l(spread),
-                "max_confidence": metrics.max_confidence(spread),
-                "base_rate": metrics.base_rate(spread),
-                "t_closeness": metrics.t_closeness(spread),
-            }
-            for item, spread in spreads.items()
-        },
-    }
-
-
-def outcome(found: "Anonymised", *, sensitive: dict[str, tuple[str, ...] | None]) -> dict[str, Any]:
-    """What the search found, and what the table measures now."""
-    return {
-        "levels": dict(found.levels),
-        "loss": found.loss,
-        "losses": dict(found.losses),
-        "suppressed": {
-            name: {"rows": s.rows, "of": s.of, "share": s.share} for name, s in found.suppressed.items()
-        },
-        "looked_at": found.looked_at,
-        "lattice": found.lattice,
-        "measured": measures(found.frame, found.classes, sensitive=sensitive),
-    }
-
-
-def write(frame: "pd.DataFrame", path: Path, *, separator: str) -> None:
-    from workbench.home import write_atomically
-
-    write_atomically(path, frame.to_csv(index=False, sep=separator, lineterminator="\n").encode())
-
-
 def lines(measured: dict[str, Any], *, indent: str = "") -> Iterator[str]:
     """The numbers for people, one a line, in the reader's language."""
     words = WORDS[language()]
@@ -284,7 +127,14 @@ def lines(measured: dict[str, Any], *, indent: str = "") -> Iterator[str]:
                 yield f"{indent}{label}:"
             yield from lines(value, indent=indent + "  ")
         else:
-            yield f"{indent}{label}: {'–' if value is None else round(value, 4)}"
+            yield f"{indent}{label}: {figure(value)}"
+
+
+def figure(value: Any) -> str:
+    """A number as people read it; a dash where there is none."""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 WORDS = {
@@ -302,7 +152,37 @@ WORDS = {
         "plain_distinct_l": "l（全ての同値類）",
         "max_confidence": "最大の確信度",
         "base_rate": "全体での割合",
-        "t_closeness": "t",
+        "t_closeness": "t（等距離）",
+        "ordered_t": "t（順序）",
+        "hierarchical_t": "t（階層）",
+        "entropy_l": "エントロピー l",
+        "recursive_c": "再帰的 (c,2) の c（これより大きい c で成り立つ）",
+        "alpha": "α",
+        "delta_disclosure": "δ 開示",
+        "basic_beta": "基本 β 類似",
+        "enhanced_beta": "拡張 β 類似",
+        "rows_at_risk": "特定可能性が 20 % を超える行の割合",
+        "missing": "欠損を「どの値でもありうる」と読んだ場合",
+        "k_children_wildcard": "k（人数）",
+        "k_households_wildcard": "k（世帯数）",
+        "k_children_worse": "k（人数、悪い方）",
+        "special_uniques": "少ない項目で一意になる行（SUDA）",
+        "up_to": "項目の数（以下）",
+        "contributions": "項目の寄与",
+        "household_signatures": "世帯全員の組合せ",
+        "alone": "一つだけの世帯",
+        "share_alone": "その割合",
+        "population_uniqueness": "母集団で一意な人の割合（推定）",
+        "population": "母集団の表との照合（正確な数）",
+        "residents": "母集団の人数",
+        "k_map": "k-map",
+        "delta_presence": "δ 存在",
+        "least": "最小",
+        "most": "最大",
+        "journalist_highest": "最大の特定可能性（報道型）",
+        "journalist_rows_at_risk": "20 % を超える行の割合（報道型）",
+        "marketer": "特定できる行の割合（販売型）",
+        "reason": "理由",
         "levels": "一般化の段",
         "loss": "情報損失",
         "losses": "項目別の情報損失",
@@ -328,7 +208,37 @@ WORDS = {
         "plain_distinct_l": "distinct l (every class)",
         "max_confidence": "highest confidence",
         "base_rate": "share overall",
-        "t_closeness": "t",
+        "t_closeness": "t (equal distance)",
+        "ordered_t": "t (ordered)",
+        "hierarchical_t": "t (hierarchical)",
+        "entropy_l": "entropy l",
+        "recursive_c": "recursive (c,2): holds for every c above",
+        "alpha": "alpha",
+        "delta_disclosure": "delta-disclosure",
+        "basic_beta": "basic beta-likeness",
+        "enhanced_beta": "enhanced beta-likeness",
+        "rows_at_risk": "share of rows found with a chance above 20 %",
+        "missing": "if a missing value could be any value",
+        "k_children_wildcard": "k (children)",
+        "k_households_wildcard": "k (households)",
+        "k_children_worse": "k (children), the worse",
+        "special_uniques": "rows that few items make unique (SUDA)",
+        "up_to": "items at most",
+        "contributions": "share of each item",
+        "household_signatures": "whole families",
+        "alone": "families like no other",
+        "share_alone": "their share",
+        "population_uniqueness": "share of the population that is unique (estimated)",
+        "population": "beside the population (exact)",
+        "residents": "people in the population",
+        "k_map": "k-map",
+        "delta_presence": "delta-presence",
+        "least": "least",
+        "most": "most",
+        "journalist_highest": "highest chance (journalist)",
+        "journalist_rows_at_risk": "share of rows above 20 % (journalist)",
+        "marketer": "share of rows found (marketer)",
+        "reason": "reason",
         "levels": "levels of generalisation",
         "loss": "information loss",
         "losses": "information loss by item",
