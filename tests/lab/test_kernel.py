@@ -188,24 +188,31 @@ def test_interrupt_stops_the_cell_and_not_the_kernel(session):
     assert asyncio.run(story()) == ("KeyboardInterrupt", "alive")
 
 
-def test_a_kernel_cannot_lead_the_room_to_another_socket(session):
-    """It may remove its own socket, but leave no link in its place for the room to follow."""
+def test_attack_a_kernel_leads_the_room_to_another_socket(session):
+    """The room connects to what it finds: a kernel may not move, remove or replace its own socket."""
     attack = """
-    import os
-    os.rename('/run/k/s-1', '/run/k/aside')
+import os
+acts = {
+    'move': lambda: os.rename('/run/k/s-1', '/run/k/aside'),
+    'remove': lambda: os.unlink('/run/k/s-1'),
+    'link': lambda: os.symlink('/run/other.sock', '/run/k/s-9'),
+    'file': lambda: open('/run/k/file', 'w'),
+    'folder': lambda: os.mkdir('/run/k/folder'),
+}
+for name, act in acts.items():
     try:
-        os.symlink('/run/other.sock', '/run/k/s-1')
-        print('planted')
+        act()
+        print(name)
     except OSError:
-        os.rename('/run/k/aside', '/run/k/s-1')
-        print('refused')
-    """
+        pass
+print('done')
+"""
 
     async def story():
         async with kernel(session) as (_, client):
-            return await run_code(client, "\n".join(line[4:] for line in attack.splitlines()))
+            return await run_code(client, attack)
 
-    assert asyncio.run(story()) == "refused"
+    assert asyncio.run(story()) == "done"
 
 
 def test_a_kernel_ends_with_its_session(session):

@@ -66,14 +66,24 @@ def writable(at):
     return change
 
 
-# One protection taken out of the bubblewrap command, and acts that work then.
+def none():
+    return lambda arguments: arguments
+
+
+# One protection taken out of the bubblewrap command, and acts that work then. Where two protections stop the
+# same act, `both` takes Landlock out as well.
 HOLES = {
-    "the empty network": (without("--unshare-net"), ["abstract-socket", "tcp"]),
+    "the empty network": (without("--unshare-net"), ["tcp"]),
     "the filter of system calls": (
-        without("--seccomp", "10"),
-        ["keyring", "io-uring", "userfaultfd", "link", "pipe", "vsock", "netlink", "32-bit-calls"],
+        without("--seccomp", "11"),
+        ["keyring", "io-uring", "userfaultfd", "vsock", "netlink", "32-bit-calls"],
     ),
     "memory of its own": (without("--unshare-ipc"), ["system-v-memory"]),
+}
+HOLES_OF_TWO = {
+    "rights given up": (none(), ["program", "program-in-tmp", "own-memory"]),
+    "the empty network": (without("--unshare-net"), ["abstract-socket"]),
+    "the filter of system calls": (without("--seccomp", "11"), ["link", "pipe"]),
     "processes of its own": (without("--unshare-pid"), ["kill"]),
     "a world of its own": (
         shown(),
@@ -96,12 +106,30 @@ HOLES = {
 def test_each_protection_is_what_stops_its_acts(protection, monkeypatch):
     """With one of them removed, the battery says ALLOWED."""
     change, acts = HOLES[protection]
+    remove(change, monkeypatch)
+
+    assert_found(acts, monkeypatch)
+
+
+@pytest.mark.parametrize("protection", HOLES_OF_TWO)
+def test_two_protections_are_what_stops_these_acts(protection, monkeypatch):
+    """With both removed, the battery says ALLOWED."""
+    change, acts = HOLES_OF_TWO[protection]
+    remove(change, monkeypatch)
+    monkeypatch.setattr(
+        sandbox,
+        "command_inside",
+        lambda command, **_: [sandbox.interpreter().executable, *command[1:]],
+    )
+
+    assert_found(acts, monkeypatch)
+
+
+def remove(change, monkeypatch):
     whole = sandbox.bwrap_arguments
     monkeypatch.setattr(
         sandbox, "bwrap_arguments", lambda given, *, sources: change(whole(given, sources=sources))
     )
-
-    assert_found(acts, monkeypatch)
 
 
 def test_limits_are_what_stops_a_glutton(monkeypatch):

@@ -94,7 +94,7 @@ def test_a_bubblewrap_that_only_pretends(tmp_path, monkeypatch):
     assert isinstance(reason, Unprotected)
 
 
-@pytest.mark.parametrize("removed", [["--unshare-net"], ["--seccomp", "10"], ["--unshare-pid"]])
+@pytest.mark.parametrize("removed", [["--unshare-net"], ["--seccomp", "11"], ["--unshare-pid"]])
 def test_a_sandbox_with_a_part_missing_is_no_sandbox(removed, monkeypatch):
     whole = sandbox.bwrap_arguments
 

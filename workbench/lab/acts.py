@@ -10,7 +10,9 @@ import ctypes
 import json
 import mmap
 import os
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -168,6 +170,31 @@ def make_link(targets: Targets) -> bool:
 def make_pipe(targets: Targets) -> bool:
     os.mkfifo(targets["workspace"] + "/pipe")
     return True
+
+
+def runs_program_in(name: str) -> Callable[[Targets], bool]:
+    """The act of bringing a program of one's own and running it."""
+
+    def act(targets: Targets) -> bool:
+        path = targets[name] + "/program"
+        try:
+            shutil.copyfile("/bin/true", path)
+            os.chmod(path, 0o755)  # noqa: S103 - a program must be runnable
+            return subprocess.run([path], check=False).returncode == 0
+        finally:
+            os.unlink(path)
+
+    return act
+
+
+def write_own_memory(_: Targets) -> bool:
+    """Change what is read-only in this process, through the system's view of it."""
+    address = id(None)
+    with open("/proc/self/mem", "r+b", buffering=0) as file:
+        file.seek(address)
+        first = file.read(1)
+        file.seek(address)
+        return file.write(first) == 1
 
 
 def read_environment_of_process(targets: Targets) -> bool:
@@ -359,6 +386,12 @@ ACTS: dict[str, Act] = {
     # traps for the room's side
     "link": Act("作業場所にリンクを置く", "leave a link in the workspace", make_link),
     "pipe": Act("作業場所にパイプを置く", "leave a pipe in the workspace", make_pipe),
+    "program": Act(
+        "作業場所のプログラムを動かす", "run a program left in the workspace", runs_program_in("workspace")
+    ),
+    "program-in-tmp": Act(
+        "一時領域のプログラムを動かす", "run a program left in /tmp", runs_program_in("temporary")
+    ),
     # other processes
     "environ": Act("他プロセスの環境変数を読む", "read a process's environment", read_environment_of_process),
     "command-line": Act("他プロセスの引数を読む", "read a process's arguments", read_command_line),
@@ -369,6 +402,7 @@ ACTS: dict[str, Act] = {
     "inherited-environment": Act(
         "受け継いだ環境変数を読む", "read an inherited variable", read_own_environment
     ),
+    "own-memory": Act("自分のメモリーを直接書く", "write to memory through /proc", write_own_memory),
     "outlive": Act("カーネルの終了後も居残る", "outlive the kernel", outlive, later=True),
     # network
     "tcp": Act("TCP で外へつなぐ", "connect by TCP", hears(INET, STREAM, "tcp")),

@@ -1,21 +1,37 @@
 """
-The first step inside the sandbox: set the limits, then become the command.
+The first step inside the sandbox: set the limits, give up the rights to files, then become the command.
 
 Run as a script with the standard library alone. The limits are set here and not outside, because the number
-of processes is counted per user: outside, an analyst's own desktop would count too.
+of processes is counted per user: outside, an analyst's own desktop would count too. The rights are given up
+here because whoever is bound by Landlock can mount nothing more.
 """
 
 import json
 import os
 import resource
 import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[2]))
+from workbench.lab import landlock
+
+UNPROTECTED = 14
 
 
-def main(limits: dict[str, int], command: list[str]) -> None:
-    for name, value in limits.items():
+def bind(told: dict[str, Any]) -> None:
+    """Keep to the limits and the rules of `told` from here on; without Landlock there is no kernel."""
+    for name, value in told["resources"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
-    os.execv(command[0], command)  # noqa: S606
+    if told["processors"]:
+        os.sched_setaffinity(0, told["processors"])
+    try:
+        landlock.restrict(told["rules"])
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(UNPROTECTED)
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), sys.argv[2:])
+    bind(json.loads(sys.argv[1]))
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606

@@ -60,6 +60,7 @@ def plant(folder: Path, *, owner: int | None, limits: Any) -> Iterator[Targets]:
             **_processes(stack, owner=owner or 0),
             **_memory(stack),
             "workspace": str(folder / "workspace"),
+            "temporary": str(folder),
             "host_workspace": str(folder / "workspace"),
             "packages": str(folder / "code"),
             "calls": seccomp.numbers(),

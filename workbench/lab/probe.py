@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from workbench.errors import Unprotected
-from workbench.lab import run_folder, seccomp
+from workbench.lab import landlock, run_folder, seccomp
 from workbench.lab.sandbox import OWNERS, Sandbox, bubblewrap, launch_command
 
 PATIENCE = 30
@@ -20,12 +20,18 @@ LOOK = """
 import ctypes, json, os
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 words = {name: value.split() for name, value in status.items()}
+def writable(path):
+    try:
+        return open(path, "r+") is not None
+    except OSError:
+        return False
 print(json.dumps({
     "an unprivileged user": os.getuid() != 0 and words["CapEff"] == words["CapBnd"] == ["0" * 16],
     "no new privileges": words["NoNewPrivs"] == ["1"],
     "the filter of system calls": words["Seccomp"] == ["2"],
     "an empty network": [line.split(":")[0].strip() for line in open("/proc/net/dev")][2:] == ["lo"],
     "processes of its own": len([name for name in os.listdir("/proc") if name.isdigit()]) <= 3,
+    "rights given up (Landlock)": not writable("/proc/self/comm"),
     "no further namespaces": ctypes.CDLL(None).unshare(0x10000000) != 0,
     "a world of its own": not os.path.exists("/root") and not os.path.exists("/home"),
     "nothing written but the workspace": not os.access("/usr", os.W_OK) and not os.access("/run", os.W_OK),
@@ -44,6 +50,11 @@ def why_not_available() -> Unprotected | None:
         return Unprotected(
             ja="bubblewrap がないため、カーネルを囲えません。apt-get install bubblewrap で入れてください。",
             en="There is no bubblewrap, so kernels cannot be sandboxed; install it: apt-get install bubblewrap.",
+        )
+    if landlock.abi() < 1:
+        return Unprotected(
+            ja="このカーネルには Landlock がないため、囲いが完全になりません。Landlock を有効にした Linux で動かしてください。",
+            en="There is no Landlock here, so the sandbox would not be whole; run this on a Linux that has it enabled.",
         )
     return _why_not_running()
 

@@ -39,6 +39,7 @@ from workbench.lab.sandbox import (
 DATASET = "planted-1.0.0"
 INSIDE: Targets = {
     "workspace": WORKSPACE,
+    "temporary": "/tmp",  # noqa: S108 - inside: a tmpfs of its own
     "dataset": f"{DATASETS}/{DATASET}/data.csv",
     "dataset_to_delete": f"{DATASETS}/{DATASET}/more.csv",
     "package": f"{CODE}/workbench/__init__.py",

@@ -42,6 +42,9 @@ class SandboxProvisioner(LocalProvisioner):
         if self.folder is None:
             self.folder = self.room.kernel_folder(str(self.kernel_id))
         sockets = self.folder / "k"
+        # What a kernel that died left there: the next one may make sockets, and remove none.
+        for stale in sockets.iterdir():
+            stale.unlink()
         self.parent.transport = "ipc"
         self.parent.ip = str(sockets / SOCKET_PREFIX)
         self.parent.connection_file = str(self.folder / "connection.json")

@@ -25,7 +25,7 @@ from typing import Any
 
 import workbench
 from workbench.errors import Unprotected
-from workbench.lab import seccomp
+from workbench.lab import landlock, seccomp
 
 WORKSPACE = "/workspace"
 DATASETS = "/datasets"
@@ -62,6 +62,21 @@ ENVIRONMENT = MappingProxyType(
     }
 )
 PASSED_ON = ("WORKBENCH_LANG", "TZ")
+
+# What may be done where, of the list in `landlock.py`; nothing may be done in a place that is not here.
+USES = MappingProxyType(
+    {
+        "/": "list",
+        **dict.fromkeys(("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt"), "run"),
+        **dict.fromkeys(("/etc", "/proc", DATASETS, CONNECTION, TRUSTED), "read"),
+        "/dev": "devices",
+        "/dev/shm": "keep files",  # noqa: S108 - inside: a tmpfs of its own
+        "/tmp": "keep files and sockets",  # noqa: S108
+        WORKSPACE: "keep files",
+        SOCKETS: "make sockets",
+        GATEWAY: "talk",
+    }
+)
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 NAMESPACES = ("user", "pid", "net", "ipc", "uts", "cgroup-try")
@@ -191,9 +206,10 @@ def _system() -> list[str]:
 
 def bwrap_arguments(sandbox: Sandbox, *, sources: list[str]) -> list[str]:
     """
-    What bubblewrap is told, up to the command. `sources` stand for those of `mounts_of`, in order.
+    What bubblewrap is told, beside the command. `sources` stand for those of `mounts_of`, in order.
 
-    The seccomp filter and the sealed files are read from the descriptors FIRST_SEALED and up.
+    The filter of system calls and the sealed files are read from the descriptors after FIRST_SEALED, which
+    holds these words.
     """
     limits = sandbox.limits
     arguments = [*(f"--unshare-{namespace}" for namespace in NAMESPACES)]
@@ -209,10 +225,10 @@ def bwrap_arguments(sandbox: Sandbox, *, sources: list[str]) -> list[str]:
     arguments += ["--dir", DATASETS]
     for source, mount in zip(sources, mounts_of(sandbox), strict=True):
         arguments += ["--bind" if mount.writable else "--ro-bind", source, mount.at]
-    arguments += ["--seccomp", str(FIRST_SEALED)]
-    for number, at in enumerate(sealed_of(sandbox), start=FIRST_SEALED + 1):
+    arguments += ["--seccomp", str(FIRST_SEALED + 1)]
+    for number, at in enumerate(sealed_of(sandbox), start=FIRST_SEALED + 2):
         arguments += ["--perms", "0444", "--ro-bind-data", str(number), at]
-    return [*arguments, "--remount-ro", "/", "--chdir", WORKSPACE, "--"]
+    return [*arguments, "--remount-ro", "/", "--chdir", WORKSPACE]
 
 
 def bubblewrap() -> str | None:
@@ -231,6 +247,9 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
     stage = folder / "stage"
     stage.mkdir(exist_ok=True)
     staged = [f"{stage}/{number}" for number in range(len(sources))] if sandbox.owner else sources
+    # Not on the command line: it would show every user of the machine, and the kernel, where the room's
+    # folders stand.
+    told = b"".join(os.fsencode(word) + b"\0" for word in bwrap_arguments(sandbox, sources=staged))
     plan: dict[str, Any] = {
         "owner": sandbox.owner,
         "parent": os.getpid(),
@@ -239,11 +258,10 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
         "first_sealed": FIRST_SEALED,
         "sealed": [
             base64.b64encode(content).decode()
-            for content in (seccomp.program(), *sealed_of(sandbox).values())
+            for content in (told, seccomp.program(), *sealed_of(sandbox).values())
         ],
         "arguments": [
-            str(bubblewrap()),
-            *bwrap_arguments(sandbox, sources=staged),
+            *(str(bubblewrap()), "--args", str(FIRST_SEALED), "--"),
             *command_inside(command, limits=sandbox.limits),
         ],
     }
@@ -254,7 +272,8 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
 
 
 def command_inside(command: list[str], *, limits: Limits) -> list[str]:
-    """`command` behind the step that sets the limits."""
+    """`command` behind the step that sets the limits and gives up rights."""
     python = interpreter().executable
-    shim = [python, "-I", "-S", f"{CODE}/workbench/lab/inside.py", json.dumps(limits.resources())]
+    told = {"resources": limits.resources(), "processors": None, "rules": landlock.rules_of(USES)}
+    shim = [python, "-I", "-S", f"{CODE}/workbench/lab/inside.py", json.dumps(told)]
     return [*shim, *(python if word == "python" else word for word in command[:1]), *command[1:]]
