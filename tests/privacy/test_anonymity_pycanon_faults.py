@@ -98,10 +98,11 @@ def test_7_its_t_takes_codes_for_ordered_numbers_and_fails_on_what_it_does_not_k
     placed = ["1", "2", "(missing)"]
     assert metrics.ordered_t(spread(missing), order=placed) == pytest.approx(1 / 8)
 
-    named = table("xy", "ab").astype({"aid": "category"})
-    with pytest.raises(ValueError, match="invalid"):
-        anonymity.t_closeness(named, ["area"], ["aid"])
-    assert metrics.t_closeness(spread(named)) == pytest.approx(1 / 2)
+    for unknown in (pd.to_datetime(["2024-04-01", "2024-04-02"]), pd.Categorical([1, 2]), ["a", None]):
+        other = pd.DataFrame({"area": ["x", "y"], "aid": unknown})
+        with pytest.raises(ValueError, match="invalid"):
+            anonymity.t_closeness(other, ["area"], ["aid"])
+        assert metrics.t_closeness(spread(other)) == pytest.approx(1 / 2)
 
 
 def test_8_its_average_risk_is_over_classes_not_over_people():

@@ -8,7 +8,7 @@ persons nor households; given one row for each pair of class and household, its 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class SecondOpinion:
     k_children: int
     k_households: int | None
     distinct_l: Mapping[str, int | None]
-    t_closeness: Mapping[str, float]
+    t_closeness: Mapping[str, float] = field(default_factory=dict)
 
 
 def second_opinion(
