@@ -36,7 +36,8 @@ class CellSuppression(Step):
     Empties cells of `items` until every row agrees with at least `k` rows, itself among them.
 
     `importance` weighs an item's cells, 1 unless given: of the ways that save a row, the one of least weight
-    is taken, and of these the one that spares the items named first. Rows that read alike lose alike.
+    is taken, and of these the one that spares the items named first. Rows that read alike lose alike. k is
+    counted in rows. The work grows with the square of the distinct combinations (Adult's 13,000: 9 seconds).
 
     Raises Usage for more than 16 items or a weight that is not positive, Unusable for fewer than `k` rows.
     """

@@ -134,11 +134,13 @@ def check_rows(item: str, rows: Sequence[Sequence[str]]) -> None:
             raise faulty(
                 item, ja=f"の {place} 行目の列数が 1 行目と違います", en=f"has another width in row {place}"
             )
-        if not all(row) or row[0] in met:
+        if not all(row):
+            raise faulty(item, ja=f"の {place} 行目に空欄があります", en=f"has a blank in row {place}")
+        if row[0] in met:
             raise faulty(
                 item,
-                ja=f"の {place} 行目が空欄を含むか、値が重複しています",
-                en=f"has a blank or a repeated value in row {place}",
+                ja=f"の {place} 行目の値は前の行にもあります",
+                en=f"has in row {place} a value of an earlier row",
             )
         met.add(row[0])
     for level in range(len(rows[0]) - 1):
