@@ -13,9 +13,9 @@ import pytest
 
 from workbench.privacy.anonymity import hierarchies
 from workbench.privacy.anonymity.compact import Compact
-from workbench.privacy.anonymity.criteria import Criteria, Sensitive
 from workbench.privacy.anonymity.lattice import Limits, Search
-from workbench.privacy.anonymity.loss import MEANS
+from workbench.privacy.anonymity.measures import Measure
+from workbench.privacy.anonymity.models import Model
 from workbench.privacy.anonymity.search import Anonymised, anonymise
 
 ADULT = Path(__file__).parent.parent / "data_files" / "adult"
@@ -74,7 +74,7 @@ def compact(adult, ladders):
             steps={},
             persons=None,
             households=None,
-            harmful=dict.fromkeys(sensitive),
+            sensitive=sensitive,
             groups={},
         )
 
@@ -82,7 +82,12 @@ def compact(adult, ladders):
 
 
 def as_arx_cuts(losses, mean: str = "geometric") -> float:
-    return float(MEANS[mean]([math.floor(loss * 1e10) / 1e10 for loss in losses]))
+    cut = [math.floor(loss * 1e10) / 1e10 for loss in losses]
+    return (
+        math.prod(1 + loss for loss in cut) ** (1 / len(cut)) - 1
+        if mean == "geometric"
+        else sum(cut) / len(cut)
+    )
 
 
 def expect_optimum(search: Search, *, levels: str, score: float, suppressed: int, mean: str = "geometric"):
@@ -97,7 +102,10 @@ def expect_optimum(search: Search, *, levels: str, score: float, suppressed: int
 def test_the_optimum_is_arx_s(compact, known):
     k, limit, mean, levels, score, suppressed = known
     search = Search(
-        compact["nine"], criteria=Criteria(k=k, households=1), limits=Limits(overall=limit), mean=mean
+        compact["nine"],
+        models=[Model("k", k)],
+        limits=Limits(overall=limit),
+        measure=Measure(aggregate=mean),
     )
 
     expect_optimum(search, levels=levels, score=score, suppressed=suppressed, mean=mean)
@@ -106,8 +114,8 @@ def test_the_optimum_is_arx_s(compact, known):
 @pytest.mark.parametrize("known", DISTINCT_3, ids=str)
 def test_the_optimum_with_three_distinct_occupations_is_arx_s(compact, known):
     k, limit, levels, score, suppressed = known
-    criteria = Criteria(k=k, households=1, sensitive={"occupation": Sensitive(distinct_l=3)})
-    search = Search(compact["eight"], criteria=criteria, limits=Limits(overall=limit))
+    models = [Model("k", k), Model("distinct-l", 3, item="occupation")]
+    search = Search(compact["eight"], models=models, limits=Limits(overall=limit))
 
     expect_optimum(search, levels=levels, score=score, suppressed=suppressed)
 
@@ -116,7 +124,7 @@ def test_the_optimum_with_three_distinct_occupations_is_arx_s(compact, known):
 # short cut that no longer spares anything shows without a clock.
 @pytest.mark.parametrize(("limit", "most"), [(0.0, 200), (0.02, 600), (0.05, 400), (1.0, 500)])
 def test_few_of_the_12960_nodes_are_looked_at(compact, limit, most):
-    search = Search(compact["nine"], criteria=Criteria(k=5, households=1), limits=Limits(overall=limit))
+    search = Search(compact["nine"], models=[Model("k", 5)], limits=Limits(overall=limit))
     search.run()
 
     assert search.size == 12_960

@@ -4,8 +4,10 @@ A table made small for the search: its distinct combinations, with everything a 
 The rows are read once. A node is then a handful of table look-ups on the combinations that differ.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,29 +19,33 @@ from workbench.privacy.anonymity.classes import (
     Codes,
     Who,
     categories,
-    number,
     pack,
     require_columns,
     who,
 )
 from workbench.privacy.anonymity.hierarchies import Hierarchy
-from workbench.privacy.anonymity.loss import Floats, losses
-from workbench.privacy.anonymity.spread import DENSE, Spread
+from workbench.privacy.anonymity.spread import Spread
 
 
 @dataclass(frozen=True)
 class Axis:
     """
-    One item of the lattice. Step s stands for level `levels[s]` of its hierarchy.
+    One item of the lattice. Step s stands for level `levels[s]` of its hierarchy, which has `height` of them.
 
-    `place[s]` and `loss[s]` give the label (as a number below `sizes[s]`) and the loss of each value of step 0.
+    `place[s]` and `cover[s]` give, for each value of step 0, its label (as a number below `sizes[s]`) and how
+    many of the item's `leaves` that label stands for. `scatter[s]` is what the raw values of all rows say
+    beyond the labels of step s, in bits, and `content` all they say.
     """
 
     item: str
     levels: tuple[int, ...]
+    height: int
+    leaves: int
     place: tuple[Codes, ...]
-    loss: tuple[Floats, ...]
+    cover: tuple[Codes, ...]
     sizes: tuple[int, ...]
+    scatter: tuple[float, ...]
+    content: float
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,12 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Compact:
-    """`row` gives each row's combination, `codes` each axis's value of a combination, `rows` how many it has."""
+    """
+    `row` gives each row's combination, `codes` each axis's value of a combination, `rows` how many it has.
+
+    `population` counts the persons of each combination in a population table; a combination that only the
+    population has counts no rows, and its place is after those of the table.
+    """
 
     axes: tuple[Axis, ...]
     row: Codes
@@ -63,6 +74,7 @@ class Compact:
     households: Pairs | None
     spreads: Mapping[str, Spread]
     groups: Mapping[str, Codes]
+    population: Codes | None = None
 
     @classmethod
     def of(
@@ -74,14 +86,26 @@ class Compact:
         steps: Mapping[str, tuple[int, int]],
         persons: Who | None,
         households: Who | None,
-        harmful: Mapping[str, Sequence[str] | None],
+        sensitive: Iterable[str],
         groups: Mapping[str, Any],
+        population: pd.DataFrame | None = None,
     ) -> "Compact":
-        """The table reduced to the finest levels that `steps` allows: (lowest, highest) for an item."""
+        """
+        The table reduced to the finest levels that `steps` allows: (lowest, highest) for an item.
+
+        `population` has the same quasi-identifiers and a row a person. Combinations are numbered as they
+        first appear.
+        """
         items = require_columns(frame, quasi_identifiers)
-        prepared = [axis(frame[i], hierarchy_of(i, hierarchies), allowed=steps.get(i)) for i in items]
+        own = frame[list(items)] if population is None else stacked(frame, population, items)
+        prepared = [
+            axis(own[i], hierarchy_of(i, hierarchies), allowed=steps.get(i), counted=len(frame))
+            for i in items
+        ]
         key = pack([codes for _, codes in prepared], sizes=[a.sizes[0] for a, _ in prepared])[0]
-        _, first, row, rows = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+        combination, first = as_they_appear(key)
+        row = combination[: len(frame)]
+        rows = np.bincount(row, minlength=len(first))
         return cls(
             axes=tuple(a for a, _ in prepared),
             row=row,
@@ -90,13 +114,16 @@ class Compact:
             persons=pairs(row, who(frame, persons)),
             households=pairs(row, who(frame, households)),
             spreads={
-                item: Spread.over(row, len(rows), frame[item], harmful=named)
-                for item, named in harmful.items()
+                item: Spread.over(row, len(rows), frame[item], harmful=None)
+                for item in dict.fromkeys(sensitive)
             },
             groups={name: members(mask, row, rows) for name, mask in groups.items()},
+            population=None
+            if population is None
+            else np.bincount(combination[len(frame) :], minlength=len(rows)),
         )
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """How many steps each axis has."""
         return tuple(len(axis.levels) for axis in self.axes)
@@ -105,15 +132,16 @@ class Compact:
     def total(self) -> int:
         return len(self.row)
 
-    def classes(self, node: Sequence[int]) -> tuple[Codes, int]:
-        """The class of each combination at a node, and a number none of them reaches."""
-        columns = [a.place[s][codes] for a, s, codes in zip(self.axes, node, self.codes, strict=True)]
-        key, space = pack(columns, sizes=[a.sizes[s] for a, s in zip(self.axes, node, strict=True)])
-        return (key, space) if space <= DENSE * len(key) else number(key)
+    @cached_property
+    def leaves(self) -> Codes:
+        """How many leaves each axis has."""
+        return np.array([axis.leaves for axis in self.axes], dtype=np.int64)
 
 
-def axis(values: pd.Series, hierarchy: Hierarchy, *, allowed: tuple[int, int] | None) -> tuple[Axis, Codes]:
-    """The axis of an item, and its value at the lowest allowed level for each row."""
+def axis(
+    values: pd.Series, hierarchy: Hierarchy, *, allowed: tuple[int, int] | None, counted: int
+) -> tuple[Axis, Codes]:
+    """The axis of an item, and its value at the lowest allowed level for each row; only `counted` rows weigh."""
     column = categories(values)
     hierarchy.require_cover(column)
     lowest, highest = allowed or (0, hierarchy.height)
@@ -123,19 +151,67 @@ def axis(values: pd.Series, hierarchy: Hierarchy, *, allowed: tuple[int, int] | 
             en=f"Levels of '{hierarchy.item}' go from 0 to {hierarchy.height}.",
         )
     levels = tuple(range(lowest, highest + 1))
-    base = categories(hierarchy.labels(column.words, level=lowest))
+    leaves = hierarchy.leaves(column.words)
+    seen = {level: labelled(hierarchy, column.words, leaves, level=level) for level in levels}
+    base = seen[lowest].codes
     # One raw value stands for all that share its lowest label: they stay alike above it.
-    _, first = np.unique(base.codes, return_index=True)
-    named = [categories(hierarchy.labels(column.words, level=level)) for level in levels]
-    lost = [losses(hierarchy, column.words, level=level) for level in levels]
+    first = np.unique(base, return_index=True)[1]
+    raw = np.bincount(column.codes[:counted], minlength=column.size)
     prepared = Axis(
         item=hierarchy.item,
         levels=levels,
-        place=tuple(label.codes[first] for label in named),
-        loss=tuple(loss[first] for loss in lost),
-        sizes=tuple(label.size for label in named),
+        height=hierarchy.height,
+        leaves=len(leaves),
+        place=tuple(seen[level].codes[first] for level in levels),
+        cover=tuple(seen[level].cover[first] for level in levels),
+        sizes=tuple(seen[level].size for level in levels),
+        scatter=tuple(information(raw, seen[level].codes) for level in levels),
+        content=information(raw, np.zeros(column.size, dtype=np.int64)),
     )
-    return prepared, base.codes[column.codes]
+    return prepared, base[column.codes]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of an item's words on one level as numbers, and how many leaves each word's label covers."""
+
+    codes: Codes
+    cover: Codes
+    size: int
+
+
+def labelled(hierarchy: Hierarchy, words: Sequence[str], leaves: Sequence[str], *, level: int) -> Labelled:
+    labels = hierarchy.labels([*words, *leaves], level=level)
+    covered = Counter(labels[len(words) :])
+    distinct = sorted(set(labels[: len(words)]))
+    place = {label: number for number, label in enumerate(distinct)}
+    return Labelled(
+        codes=np.array([place[label] for label in labels[: len(words)]], dtype=np.int64),
+        cover=np.array([covered[label] for label in labels[: len(words)]], dtype=np.int64),
+        size=len(distinct),
+    )
+
+
+def information(counts: Codes, label: Codes) -> float:
+    """The bits that say, for every row whose label is known, which of the values it has. Counts by value."""
+    met = counts > 0
+    of_label = np.bincount(label, weights=counts)[label] if len(counts) else counts
+    return float((counts[met] * np.log2(of_label[met] / counts[met])).sum())
+
+
+def stacked(frame: pd.DataFrame, population: pd.DataFrame, items: Sequence[str]) -> pd.DataFrame:
+    """The quasi-identifiers of the table, and those of the population under them."""
+    require_columns(population, items)
+    return pd.concat([frame[list(items)], population[list(items)]], ignore_index=True)
+
+
+def as_they_appear(key: Codes) -> tuple[Codes, Codes]:
+    """The keys numbered from 0 in the order of their first rows, and these rows."""
+    number, distinct = pd.factorize(key)
+    first = np.full(len(distinct), -1, dtype=np.int64)
+    # Written backwards, the first row of each number is what stays.
+    first[number[::-1]] = np.arange(len(key))[::-1]
+    return number.astype(np.int64), first
 
 
 def hierarchy_of(item: str, hierarchies: Mapping[str, Hierarchy]) -> Hierarchy:

@@ -1,23 +1,13 @@
 """
-Which classes of a node may not leave: too few children or households, too little diversity, too sure a guess.
+What our own policy asks of a class: enough children and households, and no sure guess at what harms.
 
-The numbers come from the caller. The definitions are those of `metrics`, so that what the search keeps is
-what the report measures.
+The numbers come from the caller. Each is a row of the table of models; `models` names them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from workbench.privacy.anonymity.classes import Codes, distinct_by
-from workbench.privacy.anonymity.compact import Compact, Pairs
-from workbench.privacy.anonymity.diversity import classes_with_harm, confidence_by_class, values_in_class
-from workbench.privacy.anonymity.spread import Spread
-
-Mask = NDArray[np.bool_]
+from workbench.privacy.anonymity.models import Model
 
 
 @dataclass(frozen=True)
@@ -33,6 +23,17 @@ class Sensitive:
     distinct_l: int = 1
     max_confidence: float = 1.0
 
+    def models(self, item: str) -> list[Model]:
+        """The same as models of an item."""
+        harmful = None if self.harmful is None else tuple(self.harmful)
+        asked = {"harmful-l": self.distinct_l, "confidence": self.max_confidence}
+        nothing = {"harmful-l": 1, "confidence": 1}
+        return [
+            Model(name, limit, item=item, harmful=harmful)
+            for name, limit in asked.items()
+            if limit != nothing[name]
+        ]
+
 
 @dataclass(frozen=True)
 class Criteria:
@@ -42,54 +43,8 @@ class Criteria:
     households: int
     sensitive: Mapping[str, Sensitive] = field(default_factory=dict)
 
-
-def inherited(compact: Compact, member: Codes, count: int, criteria: Criteria) -> Mask:
-    """
-    The classes that fail a criterion which a class never loses by growing.
-
-    Whatever fails these at a node fails them at every finer node, on which the search's short cuts stand.
-    """
-    rows = np.bincount(member, weights=compact.rows, minlength=count)
-    failing = (rows > 0) & (rows < criteria.k)
-    for people, least in ((compact.persons, criteria.k), (compact.households, criteria.households)):
-        if people is not None:
-            failing |= too_few(people, member, rows, failing, least=least)
-    for item, wanted in criteria.sensitive.items():
-        if grows(compact.spreads[item], wanted):
-            failing |= too_uniform(compact.spreads[item].merged(member, count), wanted)
-    return failing
-
-
-def others(compact: Compact, member: Codes, count: int, criteria: Criteria) -> Mask:
-    """The classes that fail a criterion which a class can lose by growing: a bad neighbour spoils it."""
-    failing = np.zeros(count, dtype=bool)
-    for item, wanted in criteria.sensitive.items():
-        spread = compact.spreads[item]
-        if wanted.max_confidence < 1 or not grows(spread, wanted):
-            here = spread.merged(member, count)
-            failing |= confidence_by_class(here) > wanted.max_confidence
-            failing |= too_uniform(here, wanted)
-    return failing
-
-
-def too_few(people: Pairs, member: Codes, rows: NDArray[Any], failing: Mask, *, least: int) -> Mask:
-    """The classes with fewer than `least` distinct persons or households."""
-    # A class with more rows than `least` people can have holds enough of them: only the rest is counted.
-    unsure = (rows > 0) & (rows < least * people.most) & ~failing
-    asked = unsure[member[people.combination]]
-    here = member[people.combination[asked]]
-    return unsure & (distinct_by(here, people.who[asked], classes=len(rows)) < least)
-
-
-def grows(spread: Spread, wanted: Sensitive) -> bool:
-    """
-    Whether a class that has `distinct_l` keeps it whatever joins.
-
-    Above 2 a class without a harmful value, exempt as it is, loses by joining one that has one and too
-    few values. At 2 the harmless and the harmful value are the two.
-    """
-    return wanted.distinct_l <= 2 or bool(spread.harmful.all())
-
-
-def too_uniform(spread: Spread, wanted: Sensitive) -> Mask:
-    return classes_with_harm(spread) & (values_in_class(spread) < wanted.distinct_l)
+    def models(self) -> list[Model]:
+        """The same as models."""
+        of_items = [model for item, wanted in self.sensitive.items() for model in wanted.models(item)]
+        several = [Model("k-households", self.households)] if self.households > 1 else []
+        return [*([Model("k", self.k)] if self.k > 1 else []), *several, *of_items]

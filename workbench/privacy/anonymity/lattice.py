@@ -1,35 +1,43 @@
 """
 The search: the node of the lattice that loses least and keeps every limit.
 
-Every combination of levels is a node; all are considered, few are looked at. Three things spare the rest,
-and none can miss the optimum:
+Every combination of levels is a node; all are considered, few are looked at. What spares the rest, and none
+of it can miss the optimum:
 
-- the loss of generalising alone is a sum over items and bounds a node's loss from below: nodes are met in
-  the order of that bound, and the search ends when it passes the best loss found;
-- rows that fail at a node fail at every finer node: beyond a limit, all finer nodes are closed;
-- such rows cost 1 instead of their share, which raises the bound of all finer nodes.
+- what a node costs with nothing suppressed is known without looking, for a measure by item: nodes are met in
+  that order, and the search ends when it passes the best found;
+- rows that fail a sticky model at a node fail at every finer node: beyond a limit, all finer nodes are closed;
+- such rows cost more than when they are kept, which raises the bound of all finer nodes;
+- a measure of the table gives bounds of its own (`measures.OfTable`).
 
 Before a node, the end of the cheapest way up from it is looked at: if that one fails, it closes most of what
 lies below. (Half way up, as Flash does it, took two to three times as many looks on Adult.)
 """
 
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from workbench.errors import Usage
 from workbench.privacy.anonymity.classes import Codes
 from workbench.privacy.anonymity.compact import Compact
-from workbench.privacy.anonymity.criteria import Criteria, Mask, inherited, others
-from workbench.privacy.anonymity.loss import MEANS, Floats
+from workbench.privacy.anonymity.grouping import Grouping, Mask
+from workbench.privacy.anonymity.kernels import KERNELS
+from workbench.privacy.anonymity.measures import AGGREGATES, MEASURES, ByItem, Floats, Look, Measure, Score
+from workbench.privacy.anonymity.models import Model, Node
 
-Node = tuple[int, ...]
-Progress = Callable[[int, int], None]
+Steps = tuple[int, ...]
 
-LARGEST_LATTICE = 5_000_000
+# Beyond this many nodes the lattice is not written out (`best_first`).
+LARGEST_LATTICE = 10_000_000
 OVERALL = "overall"
+# A rank compares as many digits as ARX does: below, losses that are equal differ by rounding.
+DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -56,116 +64,172 @@ class Excess:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a node was found to be. `failing` tells the combinations that would be suppressed."""
+    """
+    What a node was found to be. `failing` tells the combinations that would be suppressed.
 
-    node: Node
+    `losses` is one number an item, for a measure by item. `key` orders verdicts, `score` is what is told.
+    """
+
+    node: Steps
     failing: Mask
     suppressed: int
-    loss: float
+    key: tuple[float, ...]
+    score: Score
     losses: tuple[float, ...]
     excesses: tuple[Excess, ...]
 
     @property
-    def distance(self) -> tuple[float, float]:
-        """How far from keeping every limit; the loss among equals."""
-        return max((excess.share - excess.limit for excess in self.excesses), default=0.0), self.loss
+    def loss(self) -> float:
+        """The score as one number: of a rank the largest item's."""
+        return self.score[0] if isinstance(self.score, tuple) else self.score
+
+    @property
+    def distance(self) -> tuple[float, tuple[float, ...]]:
+        """How far from keeping every limit; the score among equals."""
+        return max((excess.share - excess.limit for excess in self.excesses), default=0.0), self.key
 
 
-class Search:
-    """One search over one table. `best` is the optimum, or None; `nearest` the least bad node looked at."""
+@dataclass(frozen=True)
+class Standing:
+    """How far a search is: nodes settled of all, the best score so far, and what none can be below."""
+
+    settled: int
+    nodes: int
+    looked_at: int
+    best: float | None
+    bound: float
+
+
+Progress = Callable[[Standing], None]
+Stop = Callable[[Standing], bool]
+
+
+class Table:
+    """
+    A table, what its classes must give and what its measure is: everything that is true of one node at a time.
+
+    `best` is the best verdict that keeps every limit, `nearest` the least bad of the others.
+    """
 
     def __init__(
         self,
         compact: Compact,
         *,
-        criteria: Criteria,
+        models: Sequence[Model],
         limits: Limits,
-        mean: str = "geometric",
-        progress: Progress | None = None,
+        measure: Measure,
+        kernels: ModuleType = KERNELS,
     ) -> None:
-        self.compact, self.criteria, self.limits = compact, criteria, limits
-        self.mean, self.progress = MEANS[mean], progress
+        self.compact, self.models, self.limits, self.measure = compact, tuple(models), limits, measure
+        self.kernels = kernels
+        self.grouping = Grouping(compact, kernels=kernels)
+        self.formula = MEASURES[measure.name]
+        self.shape = np.array(compact.shape, dtype=np.int64)
         self.size = math.prod(compact.shape)
-        require_manageable(self.size)
-        self.alone = [
-            np.array([(loss[codes] * compact.rows).sum() / compact.total for loss in axis.loss])
-            for axis, codes in zip(compact.axes, compact.codes, strict=True)
-        ]
-        self.bound: Floats = np.broadcast_to(self.mean(np.ix_(*self.alone)), compact.shape)
-        self.closed = np.zeros(compact.shape, dtype=bool)
-        self.witnesses = np.empty((0, len(compact.axes)), dtype=np.int64)
-        self.surcharges: Floats = np.empty((0, len(compact.axes)))
+        self.allowed = math.floor(limits.overall * compact.total + 1e-9)
         self.best: Verdict | None = None
         self.nearest: Verdict | None = None
         self.looked_at = 0
 
-    def run(self) -> None:
-        """Find the optimum: afterwards every node was looked at, is closed, or is bounded by the best loss."""
-        for place in np.argsort(self.bound, axis=None, kind="stable"):
-            node = tuple(int(step) for step in np.unravel_index(place, self.compact.shape))
-            if self.beaten(self.bound[node]):
-                return
-            while self.is_open(node):
-                self.look(self.up_from(node))
+    @cached_property
+    def by_item(self) -> ByItem | None:
+        return self.formula if isinstance(self.formula, ByItem) else None
 
-    def is_open(self, node: Node) -> bool:
-        """Whether this node may still be the optimum."""
-        return not self.closed[node] and not self.beaten(self.lower_bound(node))
+    @cached_property
+    def aggregate(self) -> str:
+        return self.measure.aggregate or (self.by_item.usual if self.by_item else "sum")
 
-    def beaten(self, bound: float) -> bool:
-        return self.best is not None and bound >= self.best.loss
+    @cached_property
+    def kind(self) -> int:
+        return AGGREGATES[self.aggregate].kind
 
-    def lower_bound(self, node: Node) -> float:
-        """The least a node can lose: generalising alone, and what fails at a coarser node that was looked at."""
-        coarser = (self.witnesses >= node).all(axis=1)
-        surcharge = self.surcharges[coarser].max(axis=0, initial=0.0)
-        return float(self.mean(self.alone_at(node) + surcharge))
+    @cached_property
+    def strict(self) -> bool:
+        """Whether nodes with the bound of the best may still be better: where its first number decides no tie."""
+        return self.aggregate == "rank"
 
-    def up_from(self, node: Node) -> Node:
-        """The next node to look at: the end of the cheapest way up from here through open nodes."""
-        while above := [
-            n for n in self.successors(node) if not self.closed[n] and not self.beaten(self.bound[n])
-        ]:
-            node = min(above, key=lambda n: (self.bound[n], n))
-        return node
+    @cached_property
+    def weights(self) -> Floats:
+        """The weight of each axis, the largest being one, times its share in the aggregate."""
+        given = np.array([self.measure.weights.get(axis.item, 1.0) for axis in self.compact.axes])
+        shares: Floats = given / given.max() * AGGREGATES[self.aggregate].share(len(given))
+        return shares
 
-    def successors(self, node: Node) -> list[Node]:
-        """The nodes one step coarser in one item."""
-        return [
-            (*node[:i], node[i] + 1, *node[i + 1 :])
-            for i, steps in enumerate(self.compact.shape)
-            if node[i] + 1 < steps
-        ]
+    @cached_property
+    def alone(self) -> Floats:
+        """What each step of each axis costs with nothing suppressed; one row an axis."""
+        table = np.zeros((len(self.shape), int(self.shape.max())))
+        if self.by_item is not None:
+            for axis, steps in enumerate(self.shape):
+                for step in range(steps):
+                    table[axis, step] = self.by_item.alone(self.measure, self.compact, axis, step)
+        return table
 
-    def look(self, node: Node) -> None:
-        """Group the table at `node` and draw every conclusion."""
-        self.looked_at += 1
-        member, count = self.compact.classes(node)
-        failing = inherited(self.compact, member, count, self.criteria)
-        verdict = self.verdict(node, failing[member])
-        self.witnesses = np.vstack([self.witnesses, node])
-        self.surcharges = np.vstack([self.surcharges, verdict.losses - self.alone_at(node)])
-        self.closed[node] = True
-        if verdict.excesses:
-            self.closed[tuple(slice(0, step + 1) for step in node)] = True
-        else:
-            failing |= others(self.compact, member, count, self.criteria)
-            verdict = self.verdict(node, failing[member])
-        self.keep(verdict)
-        if self.progress is not None:
-            self.progress(int(self.closed.sum()), self.size)
+    @cached_property
+    def least(self) -> Floats:
+        """What each step costs at least, whatever is suppressed."""
+        refund = self.by_item and self.by_item.refund
+        if not refund:
+            return self.alone
+        most = self.allowed / self.compact.total
+        back = [[refund(self.measure, float(cost)) for cost in row] for row in self.alone]
+        return self.alone - most * np.array(back)
 
-    def verdict(self, node: Node, failing: Mask) -> Verdict:
+    @cached_property
+    def quick(self) -> bool:
+        """Whether the number of rows of small classes, and their cover, are all there is to know of a node."""
+        only_rows = [model.name for model in self.models] == ["k"] and self.compact.persons is None
+        return only_rows and not self.compact.groups and bool(self.by_item and self.by_item.quick)
+
+    @cached_property
+    def least_rows(self) -> int:
+        return math.ceil(self.models[0].limit)
+
+    @cached_property
+    def top(self) -> Steps:
+        return tuple(steps - 1 for steps in self.compact.shape)
+
+    @cached_property
+    def only_joining(self) -> bool:
+        """Whether, nothing being allowed to go, a node that fails closes all finer ones."""
+        return self.allowed == 0 and all(model.rule.joins for model in self.models)
+
+    @cached_property
+    def countable(self) -> bool:
+        """
+        Whether a finer node suppresses no fewer rows, though perhaps others.
+
+        With rules of the table over sticky ones: what is left at the finer node is in no more classes when
+        they join, and what is not left there is enough to suppress. Persons met in several rows break it.
+        """
+        of_class = [model for model in self.models if not model.rule.of_table]
+        return all(model.sticky for model in of_class) and self.compact.persons is None
+
+    def verdict(self, node: Steps, failing: Mask, losses: Floats | None, score: float) -> Verdict:
         """What suppressing `failing` at `node` costs and which limits it breaks."""
-        losses = self.losses(node, np.flatnonzero(failing))
+        key, shown = ((score,), score) if losses is None else self.keyed(losses)
         return Verdict(
             node=node,
             failing=failing,
             suppressed=int(self.compact.rows[failing].sum()),
-            loss=float(self.mean(losses)),
-            losses=tuple(losses),
+            key=key,
+            score=shown,
+            losses=() if losses is None else tuple(float(loss) for loss in losses),
             excesses=tuple(self.excesses(failing)),
         )
+
+    def keyed(self, losses: Floats) -> tuple[tuple[float, ...], Score]:
+        """The aggregate of the items' losses: as it is compared, and as it is told."""
+        if self.strict:
+            ranked = ranking(losses, self.weights)
+            return ranked, ranked
+        key = float(self.kernels.aggregate(self.kind, losses, self.weights))
+        return (key,), float(AGGREGATES[self.aggregate].shown(key))
+
+    @property
+    def target(self) -> float:
+        """What a bound must be below."""
+        return math.inf if self.best is None else self.best.key[0]
 
     def excesses(self, failing: Mask) -> list[Excess]:
         """The limits that suppressing `failing` breaks."""
@@ -181,31 +245,272 @@ class Search:
     def keep(self, verdict: Verdict) -> None:
         """Remember the best that keeps every limit; until there is one, the nearest to it."""
         if not verdict.excesses:
-            if self.best is None or verdict.loss < self.best.loss:
+            if self.best is None or verdict.key < self.best.key:
                 self.best = verdict
         elif self.nearest is None or verdict.distance < self.nearest.distance:
             self.nearest = verdict
 
-    def losses(self, node: Node, failing: Codes) -> Floats:
-        """Each item's loss: of generalising alone, and up to 1 for each row of a failing combination."""
-        # Sums, never dot products: BLAS adds in an order that depends on the machine, and the same seed must
-        # give the same bytes.
-        rows = self.compact.rows[failing]
-        surcharge = [
-            (rows * (1 - axis.loss[step][codes[failing]])).sum()
-            for axis, step, codes in zip(self.compact.axes, node, self.compact.codes, strict=True)
-        ]
-        return self.alone_at(node) + np.array(surcharge) / self.compact.total
+    def alone_at(self, node: Steps) -> Floats:
+        return self.alone[np.arange(len(node)), list(node)]
 
-    def alone_at(self, node: Node) -> Floats:
-        return np.array([alone[step] for alone, step in zip(self.alone, node, strict=True)])
+    def look(self, node: Steps) -> "Finding":
+        """Group the table at `node`, keep its verdict, and say what follows for other nodes."""
+        self.looked_at += 1
+        return self.look_quickly(node) if self.quick else self.look_fully(node)
 
+    def look_quickly(self, node: Steps) -> "Finding":
+        """A look where only rows are counted, which ends as soon as too many fail."""
+        small = self.grouping.small(node, least=self.least_rows, most_lost=self.allowed)
+        surcharge = self.by_item.quick(self.measure, self.compact, node, small.rows, small.cover)  # type: ignore[union-attr,misc]
+        if small.rows > self.allowed:
+            if node == self.top:
+                self.keep_top(node)
+            return Finding(surcharge=surcharge, closes=True)
+        losses = self.alone_at(node) + surcharge
+        key, _ = self.keyed(losses)
+        if self.best is None or key < self.best.key:
+            self.keep(self.verdict(node, small.combinations, losses, 0.0))
+        return Finding(surcharge=surcharge)
 
-def require_manageable(size: int) -> None:
-    if size > LARGEST_LATTICE:
-        raise Usage(
-            ja=f"一般化の組合せが {size:,} 通りあり、上限 {LARGEST_LATTICE:,} を超えます。"
-            "準識別子を減らすか、段の範囲を狭めてください。",
-            en=f"There are {size:,} combinations of levels, more than {LARGEST_LATTICE:,}; "
-            "name fewer quasi-identifiers or narrow their levels.",
+    def keep_top(self, node: Steps) -> None:
+        """The top of the lattice suppresses fewest rows: where it suppresses too many, it is the nearest."""
+        every = self.grouping.small(node, least=self.least_rows, most_lost=self.compact.total)
+        surcharge = self.by_item.quick(self.measure, self.compact, node, every.rows, every.cover)  # type: ignore[union-attr,misc]
+        self.keep(self.verdict(node, every.combinations, self.alone_at(node) + surcharge, 0.0))
+
+    def look_fully(self, node: Steps) -> "Finding":
+        """A look that asks every model in turn: the sticky ones, the others, those of the table."""
+        member, count = self.grouping.classes(node)
+        here = Node.of(self.compact, member, count)
+        for model in self.models:
+            if model.sticky:
+                here.failing |= model.rule.fails(model, here)
+        sticky = self.look_at(node, here)
+        finding = self.finding(sticky)
+        if self.excesses(sticky.combinations):
+            self.keep(self.judged(sticky))
+            return Finding(**{**vars(finding), "closes": True})
+        for of_table in (False, True):
+            for model in self.models:
+                if not model.sticky and model.rule.of_table == of_table:
+                    here.failing |= model.rule.fails(model, here)
+        final = self.look_at(node, here)
+        verdict = self.judged(final)
+        self.keep(verdict)
+        over = final.suppressed > self.allowed
+        return Finding(**{**vars(finding), "closes": over and (self.only_joining or self.countable)})
+
+    def look_at(self, node: Steps, here: Node) -> Look:
+        return Look(self.compact, node, here.member, here.sizes, here.failing & (here.sizes > 0))
+
+    def judged(self, look: Look) -> Verdict:
+        if isinstance(self.formula, ByItem):
+            losses = self.alone_at(look.node) + self.formula.surcharge(self.measure, look)
+            return self.verdict(look.node, look.combinations, losses, 0.0)
+        return self.verdict(look.node, look.combinations, None, self.formula.score(look))
+
+    def finding(self, sticky: Look) -> "Finding":
+        """What a look tells of other nodes, from the rows that fail there too."""
+        if isinstance(self.formula, ByItem):
+            return Finding(surcharge=self.formula.surcharge(self.measure, sticky))
+        return Finding(
+            above=self.formula.above(sticky) if self.formula.above else None,
+            below=self.formula.below(sticky) if self.formula.below else None,
         )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    What a look tells of other nodes.
+
+    `surcharge` is what its suppressed rows add to every finer node, by axis; `above` and `below` bound the
+    score of all coarser and all finer nodes; `closes` says that no finer node keeps the limits.
+    """
+
+    surcharge: Floats | None = None
+    above: float | None = None
+    below: float | None = None
+    closes: bool = False
+
+
+class Search(Table):
+    """
+    One search over a lattice that is written out.
+
+    After `run`, `best` is the optimum, or None where no node keeps the limits; unless `stop` ended it early,
+    when `bound` says what no node can be below.
+    """
+
+    def __init__(
+        self,
+        compact: Compact,
+        *,
+        models: Sequence[Model],
+        limits: Limits,
+        measure: Measure | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+        kernels: ModuleType = KERNELS,
+    ) -> None:
+        super().__init__(compact, models=models, limits=limits, measure=measure or Measure(), kernels=kernels)
+        self.progress, self.stop = progress, stop
+        self.strides = np.array([math.prod(compact.shape[axis + 1 :]) for axis in range(len(self.shape))])
+        self.bounds = np.ascontiguousarray(self.first_bounds())
+        self.closed = np.zeros(self.size, dtype=bool)
+        self.witnesses = np.zeros((64, len(self.shape)), dtype=np.int64)
+        self.surcharges = np.zeros((64, len(self.shape)))
+        self.known, self.settled, self.reached = 0, 0, 0
+        self.scratch = np.zeros(len(self.shape))
+        self.order: Codes = np.argsort(self.guess(), kind="stable")
+        self.ended_early = False
+
+    def run(self, start: Steps | None = None) -> None:
+        """
+        Find the optimum: afterwards every node was looked at, is closed, or is bounded by the best.
+
+        `start` is looked at first: the node an earlier search had come to.
+        """
+        if start is not None:
+            self.learn(start)
+        self.reached = self.next(0)
+        while self.reached < self.size:
+            place = int(self.order[self.reached])
+            node = np.array(np.unravel_index(place, self.compact.shape), dtype=np.int64)
+            while self.is_open(place, node):
+                if self.stop is not None and self.stop(self.standing()):
+                    self.ended_early = True
+                    return
+                end = node.copy()
+                self.kernels.up_from(
+                    end, self.shape, self.strides, self.bounds, self.closed, self.target, self.strict
+                )
+                self.learn(tuple(end.tolist()))
+            self.reached = self.next(self.reached + 1)
+
+    def next(self, place: int) -> int:
+        return int(
+            self.kernels.next_open(place, self.order, self.bounds, self.closed, self.target, self.strict)
+        )
+
+    def first_bounds(self) -> Floats:
+        """What is known of each node before any is looked at."""
+        if self.by_item is not None:
+            return over_all(self.least, self.compact.shape, self.kind, self.weights).ravel()
+        if self.formula.before is None:  # type: ignore[union-attr]
+            return np.zeros(self.size)
+        return self.formula.before(self.compact, self.most_classes()).ravel()  # type: ignore[union-attr]
+
+    def most_classes(self) -> Floats:
+        """How many classes each node can have at most: that its labels make, that have rows."""
+        most = np.ones(1)
+        for axis in self.compact.axes:
+            most = np.multiply.outer(most, np.array(axis.sizes, dtype=np.float64))
+        return np.minimum(most, np.count_nonzero(self.compact.rows))
+
+    def guess(self) -> Floats:
+        """In which order nodes are met: by their bound, or where it says too little by what items cover."""
+        if self.by_item is not None:
+            return self.bounds
+        cover = [
+            [float((self.compact.rows * c[codes]).sum()) / axis.leaves for c in axis.cover]
+            for axis, codes in zip(self.compact.axes, self.compact.codes, strict=True)
+        ]
+        table = np.zeros((len(self.shape), int(self.shape.max())))
+        for axis, row in enumerate(cover):
+            table[axis, : len(row)] = row
+        return over_all(table, self.compact.shape, AGGREGATES["sum"].kind, np.ones(len(self.shape))).ravel()
+
+    def is_open(self, place: int, node: Codes) -> bool:
+        """Whether this node may still be the optimum."""
+        if self.closed[place] or self.passes(float(self.bounds[place])):
+            return False
+        if self.by_item is None or self.best is None:
+            return True
+        least = self.kernels.floor(
+            node,
+            self.kind,
+            self.weights,
+            self.least,
+            self.witnesses,
+            self.surcharges,
+            self.known,
+            self.scratch,
+        )
+        if self.strict:
+            return ranking(self.scratch, self.weights) < self.best.key
+        return not self.passes(float(least))
+
+    def passes(self, bound: float) -> bool:
+        return bound > self.target if self.strict else bound >= self.target
+
+    def learn(self, node: Steps) -> None:
+        """Look at `node` and draw every conclusion."""
+        finding = self.look(node)
+        at = np.array(node, dtype=np.int64)
+        place = int((at * self.strides).sum())
+        if finding.surcharge is not None and finding.surcharge.any():
+            self.remember(node, finding.surcharge)
+        if finding.above is not None:
+            self.kernels.raise_above(at, self.shape, self.strides, finding.above, self.bounds)
+        if finding.closes:
+            self.settled += int(self.kernels.close_below(at, self.strides, self.closed))
+        elif finding.below is not None:
+            view = self.bounds.reshape(self.compact.shape)[tuple(slice(0, step + 1) for step in node)]
+            np.maximum(view, finding.below, out=view)
+        if not self.closed[place]:
+            self.closed[place] = True
+            self.settled += 1
+        if self.progress is not None:
+            self.progress(self.standing())
+
+    def remember(self, node: Steps, surcharge: Floats) -> None:
+        """Keep what the suppressed rows of a node add to all finer ones."""
+        if self.known == len(self.witnesses):
+            self.witnesses = np.vstack([self.witnesses, np.zeros_like(self.witnesses)])
+            self.surcharges = np.vstack([self.surcharges, np.zeros_like(self.surcharges)])
+        self.witnesses[self.known] = node
+        self.surcharges[self.known] = np.maximum(surcharge, 0)
+        self.known += 1
+
+    @property
+    def bound(self) -> float:
+        """What no node that keeps the limits scores below: the best, once the search has ended by itself."""
+        left = self.order[self.reached :]
+        left = left[~self.closed[left]]
+        key = min(float(self.bounds[left].min(initial=math.inf)), self.target)
+        return self.shown(key)
+
+    def shown(self, key: float) -> float:
+        return float(AGGREGATES[self.aggregate].shown(key)) if self.by_item is not None else key
+
+    def standing(self) -> Standing:
+        return Standing(
+            settled=self.settled,
+            nodes=self.size,
+            looked_at=self.looked_at,
+            best=None if self.best is None else self.best.loss,
+            bound=self.bound,
+        )
+
+
+def over_all(table: Floats, shape: Sequence[int], kind: int, weights: Floats) -> Floats:
+    """The aggregate at every node of what the steps of each axis cost."""
+    combine: Any = np.maximum if kind == AGGREGATES["maximum"].kind else np.add
+    one = np.log1p(table) if kind == AGGREGATES["geometric"].kind else table
+    total = np.zeros(1)
+    for axis, steps in enumerate(shape):
+        total = combine.outer(total, weights[axis] * one[axis, :steps])
+    return total
+
+
+def ranking(losses: Floats, weights: Floats) -> tuple[float, ...]:
+    """The items' weighted losses, the largest first, cut to the digits that count."""
+    cut = np.floor(losses * 10**DIGITS + 1e-3) / 10**DIGITS
+    return tuple(sorted((float(value) for value in cut * weights), reverse=True))
+
+
+def within(seconds: float) -> Stop:
+    """Stop after so many seconds from now, once there is something to show."""
+    end = time.monotonic() + seconds
+    return lambda standing: standing.best is not None and time.monotonic() > end

@@ -5,6 +5,8 @@ The answer is either the table at the optimum, or the nearest node with the limi
 caller can say what to do instead. Nothing is released here and no policy is read: every number is handed in.
 """
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +15,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.errors import Refused, Unusable
+from workbench.errors import Refused, Unusable, Usage
+from workbench.privacy.anonymity.best_first import BestFirst
 from workbench.privacy.anonymity.classes import Classes, Who, categories, require_columns
 from workbench.privacy.anonymity.compact import Compact, hierarchy_of
 from workbench.privacy.anonymity.criteria import Criteria, Sensitive
 from workbench.privacy.anonymity.hierarchies import Hierarchy
-from workbench.privacy.anonymity.lattice import OVERALL, Excess, Limits, Progress, Search, Verdict
+from workbench.privacy.anonymity.lattice import (
+    LARGEST_LATTICE,
+    OVERALL,
+    Excess,
+    Limits,
+    Progress,
+    Search,
+    Stop,
+    Verdict,
+    within,
+)
+from workbench.privacy.anonymity.measures import Measure, Score
+from workbench.privacy.anonymity.models import Model
 from workbench.privacy.anonymity.transform import recoded, spec_of
+
+# A measure that does not see suppression may not suppress more than this share of the table.
+BLIND = 0.5
+# A lattice too large to be written out is searched this long, unless the caller says when to stop.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,10 @@ class Anonymised:
 
     `frame` has the retained rows in their order, numbered anew, without the columns of persons and
     households. `kept` marks them among the rows that came in. `classes` is measured on `frame` itself.
+
+    `score` is what the measure gives: a number, or the items' losses in falling order for the aggregate
+    "rank", of which `loss` is the first. `losses` is by item, empty for a measure of the table. No node
+    that keeps the limits scores below `bound`; it is the score where the search was not stopped early.
     """
 
     frame: pd.DataFrame
@@ -56,17 +80,32 @@ class Anonymised:
     limits: Limits
     looked_at: int
     lattice: int
+    score: Score
+    measure: Measure
+    models: tuple[Model, ...]
+    bound: float
+    seconds: float
+
+    @property
+    def gap(self) -> float:
+        """How far the score may be from the optimum; 0 where it is proved to be the optimum."""
+        return max(self.loss - self.bound, 0.0)
 
 
 @dataclass(frozen=True)
 class NoneSatisfies:
-    """No node keeps every limit. The nearest one looked at, and the limits it breaks, worst first."""
+    """
+    No node keeps every limit. The nearest one looked at, and the limits it breaks, worst first.
+
+    Not `proved` where the search was stopped before it had seen enough.
+    """
 
     levels: Mapping[str, int]
     broken: tuple[Excess, ...]
     suppressed: Mapping[str, Suppressed]
     looked_at: int
     lattice: int
+    proved: bool = True
 
     def refusal(self) -> Refused:
         """The sentence for a person: which limit, by how much, and what to do."""
@@ -86,29 +125,42 @@ def anonymise(
     *,
     hierarchies: Mapping[str, Hierarchy],
     quasi_identifiers: Sequence[str],
-    k: int,
     limits: Limits,
+    k: int | None = None,
     k_households: int | None = None,
+    models: Sequence[Model] = (),
+    measure: Measure | str = "loss",
     persons: Who | None = None,
     households: Who | None = None,
     sensitive: Mapping[str, Sensitive] | None = None,
     levels: Mapping[str, tuple[int, int]] | None = None,
     fixed: Mapping[str, int] | None = None,
-    mean: str = "geometric",
+    population: pd.DataFrame | None = None,
     progress: Progress | None = None,
+    stop: Stop | None = None,
+    start: Mapping[str, int] | None = None,
 ) -> Anonymised | NoneSatisfies:
     """
     The node of least information loss whose retained classes each have `k` children, `k_households` (k unless
-    given) distinct households, and what `sensitive` asks, with suppression within `limits`.
+    given) distinct households, and what `sensitive` and `models` ask, with suppression within `limits`.
 
     `levels` narrows a quasi-identifier to (lowest, highest). `fixed` generalises another item to one level
-    before anything is measured; harmful values are named as they read then.
+    before anything is measured; harmful values are named as they read then. `population` is the table of
+    k-map, a row a person. `progress` is told after each node, `stop` asked before it; `start` is the node
+    an earlier, stopped search had come to. A lattice that cannot be written out is searched for a minute.
+
+    Raises Refused where k is larger than the table, where nothing would be left, and where a measure that
+    does not see suppression would suppress most of the table.
     """
+    began = time.monotonic()
     table, people, homes = apart(frame, persons=persons, households=households)
     prepared = at_fixed_levels(table, hierarchies=hierarchies, fixed=fixed or {})
     criteria = Criteria(
-        k=k, households=k if k_households is None else k_households, sensitive=sensitive or {}
+        k=k or 1, households=(k or 1) if k_households is None else k_households, sensitive=sensitive or {}
     )
+    asked = (*criteria.models(), *models)
+    chosen = Measure(measure) if isinstance(measure, str) else measure
+    require_sense(prepared, asked, chosen, quasi_identifiers, persons=people)
     compact = Compact.of(
         prepared,
         hierarchies=hierarchies,
@@ -116,21 +168,119 @@ def anonymise(
         steps=levels or {},
         persons=people,
         households=homes,
-        harmful={item: wanted.harmful for item, wanted in criteria.sensitive.items()},
+        sensitive=[model.item for model in asked if model.item is not None],
         groups=limits.subgroups,
+        population=population,
     )
-    search = Search(compact, criteria=criteria, limits=limits, mean=mean, progress=progress)
-    search.run()
+    search = searched(
+        compact, asked, limits=limits, measure=chosen, progress=progress, stop=stop, start=start or {}
+    )
     if search.best is None:
         return none_satisfies(search)
+    require_worth(search.best, search)
     spec = spec_of(
         list(table.columns),
         hierarchies=hierarchies,
         levels={**(fixed or {}), **levels_of(compact, search.best)},
     )
     return at_optimum(
-        search, search.best, table=table, spec=spec, hierarchies=hierarchies, people=people, homes=homes
+        search,
+        search.best,
+        table=table,
+        spec=spec,
+        hierarchies=hierarchies,
+        people=people,
+        homes=homes,
+        criteria=criteria,
+        began=began,
     )
+
+
+def searched(
+    compact: Compact,
+    models: Sequence[Model],
+    *,
+    limits: Limits,
+    measure: Measure,
+    progress: Progress | None,
+    stop: Stop | None,
+    start: Mapping[str, int],
+) -> Search | BestFirst:
+    """The search that the size of the lattice allows, run."""
+    large = math.prod(compact.shape) > LARGEST_LATTICE
+    search = (BestFirst if large else Search)(
+        compact,
+        models=models,
+        limits=limits,
+        measure=measure,
+        progress=progress,
+        stop=within(PATIENCE) if large and stop is None else stop,
+    )
+    search.run(start=steps_of(compact, start) if start else None)
+    return search
+
+
+def steps_of(compact: Compact, levels: Mapping[str, int]) -> tuple[int, ...]:
+    """The node that stands for levels by item. Usage if an item has none, or one that is not searched."""
+    try:
+        return tuple(axis.levels.index(levels[axis.item]) for axis in compact.axes)
+    except (KeyError, ValueError):
+        raise Usage(
+            ja="探索の出発点には、各準識別子の段を探索の範囲の中で指定してください。",
+            en="A search starts from one level of each quasi-identifier, within those searched.",
+        ) from None
+
+
+def require_sense(
+    table: pd.DataFrame,
+    models: Sequence[Model],
+    measure: Measure,
+    quasi_identifiers: Sequence[str],
+    *,
+    persons: Who | None,
+) -> None:
+    """Usage for an item that is both told apart by and kept secret, or for weights of nothing; Refused for a k beyond the table."""
+    items = [str(model.item) for model in models if model.item is not None]
+    if items:
+        require_columns(table, items)
+    both = sorted(set(items) & set(quasi_identifiers))
+    if both:
+        raise Usage(
+            ja=f"項目「{both[0]}」は準識別子と機微属性の両方に指定されています。どちらかにしてください。",
+            en=f"'{both[0]}' is given as a quasi-identifier and as sensitive; make it one of them.",
+        )
+    weights = [measure.weights.get(item, 1.0) for item in quasi_identifiers]
+    strays = set(measure.weights) - set(quasi_identifiers)
+    if strays or (weights and not any(weights)):
+        raise Usage(
+            ja="項目の重みは準識別子に対して指定し、少なくとも一つを 0 より大きくしてください。",
+            en="Weights are given to quasi-identifiers, and at least one is above 0.",
+        )
+    there = len(table) if persons is None else categories(persons).size
+    k = max((model.limit for model in models if model.name == "k"), default=1)
+    if k > there:
+        raise Refused(
+            ja=f"k = {k:g} は表の人数 {there} を超えるため、どう加工しても満たせません。k を下げてください。",
+            en=f"k = {k:g} is more than the {there} people of the table, so nothing can satisfy it; lower k.",
+        )
+
+
+def require_worth(best: Verdict, search: Search | BestFirst) -> None:
+    """Refused where the optimum leaves nothing, or most is suppressed because the measure does not see it."""
+    share = best.suppressed / search.compact.total
+    if best.suppressed == search.compact.total:
+        raise Refused(
+            ja="最適な加工では全ての行が抑制され、何も残りません。抑制の上限か、モデルの値を下げてください。",
+            en="At the optimum every row is suppressed and nothing is left; lower the limit on suppression or what "
+            "the models ask.",
+        )
+    if search.measure.blind and share > BLIND:
+        raise Refused(
+            ja=f"尺度 {search.measure.name} は抑制を損失に数えないため、最適な加工で {share:.1%} の行が抑制されます。"
+            "抑制の上限を下げるか、別の尺度を選んでください。",
+            en=f"The measure {search.measure.name} does not count suppression as a loss, so that its optimum "
+            f"suppresses {share:.1%} of the rows; lower the limit on suppression or choose another measure.",
+        )
 
 
 def apart(
@@ -155,7 +305,7 @@ def at_fixed_levels(
 
 
 def at_optimum(
-    search: Search,
+    search: Search | BestFirst,
     best: Verdict,
     *,
     table: pd.DataFrame,
@@ -163,6 +313,8 @@ def at_optimum(
     hierarchies: Mapping[str, Hierarchy],
     people: Who | None,
     homes: Who | None,
+    criteria: Criteria,
+    began: float,
 ) -> Anonymised:
     """The table as it leaves the search, measured on what it has become."""
     levels = levels_of(search.compact, best)
@@ -175,19 +327,24 @@ def at_optimum(
         heights={item: hierarchies[item].height for item in levels},
         spec=spec,
         loss=best.loss,
-        losses=dict(zip(levels, best.losses, strict=True)),
+        losses=dict(zip(levels, best.losses, strict=False)),
         classes=Classes.of(
             released, list(levels), persons=those(people, kept), households=those(homes, kept)
         ),
         suppressed=suppressed_of(search, best),
-        criteria=search.criteria,
+        criteria=criteria,
         limits=search.limits,
         looked_at=search.looked_at,
         lattice=search.size,
+        score=best.score,
+        measure=search.measure,
+        models=search.models,
+        bound=min(search.bound, best.loss),
+        seconds=time.monotonic() - began,
     )
 
 
-def none_satisfies(search: Search) -> NoneSatisfies:
+def none_satisfies(search: Search | BestFirst) -> NoneSatisfies:
     if search.nearest is None:
         raise RuntimeError("a search ends with an optimum or a nearest node")
     return NoneSatisfies(
@@ -196,6 +353,7 @@ def none_satisfies(search: Search) -> NoneSatisfies:
         suppressed=suppressed_of(search, search.nearest),
         looked_at=search.looked_at,
         lattice=search.size,
+        proved=not search.ended_early,
     )
 
 
@@ -203,7 +361,7 @@ def levels_of(compact: Compact, verdict: Verdict) -> dict[str, int]:
     return {axis.item: axis.levels[step] for axis, step in zip(compact.axes, verdict.node, strict=True)}
 
 
-def suppressed_of(search: Search, verdict: Verdict) -> dict[str, Suppressed]:
+def suppressed_of(search: Search | BestFirst, verdict: Verdict) -> dict[str, Suppressed]:
     """The rows suppressed overall and in each subgroup."""
     groups = {OVERALL: search.compact.rows, **search.compact.groups}
     return {
