@@ -1,5 +1,5 @@
 """
-Putting a name to a statement: a DSSE envelope with one Ed25519 signature per signer.
+Putting a name to a statement: a DSSE envelope with one Ed25519 signature per signer; or to a plain text.
 
 Imported only where people's decisions become signatures; never by anything that runs in a kernel.
 """
@@ -22,3 +22,8 @@ def sign(statement: Mapping[str, Any], signers: Iterable[Signer]) -> bytes:
     if not envelope.signatures:
         raise ValueError("nobody signs")
     return canonical(envelope.to_dict())
+
+
+def sign_text(content: bytes, signer: Signer) -> bytes:
+    """The bare signature of `content`, for formats that say themselves what was signed."""
+    return bytes.fromhex(signer.sign(content).signature)

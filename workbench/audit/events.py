@@ -48,6 +48,11 @@ class Event(StrEnum):
     BATCH_SCORED = "batch.scored"
     BATCH_REFUSED = "batch.refused"
     NOTEBOOK_EXPORTED = "notebook.exported"
+    AUDIT_OPENED = "audit.opened"
+    AUDIT_CLOSED = "audit.closed"
+    AUDIT_READ = "audit.read"
+    AUDIT_CHECKPOINTED = "audit.checkpointed"
+    AUDIT_PLACE_SET = "audit.place_set"
 
 
 def keys(names: str) -> frozenset[str]:
@@ -94,6 +99,11 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.BATCH_SCORED: keys("model purpose input output rows flagged"),
     Event.BATCH_REFUSED: keys("model rule"),
     Event.NOTEBOOK_EXPORTED: keys("notebook sha256"),
+    Event.AUDIT_OPENED: keys("uid own_uid append_only"),
+    Event.AUDIT_CLOSED: keys("uid"),
+    Event.AUDIT_READ: keys("what records"),
+    Event.AUDIT_CHECKPOINTED: keys("size root"),
+    Event.AUDIT_PLACE_SET: keys("place"),
 }
 
 

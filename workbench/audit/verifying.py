@@ -75,6 +75,11 @@ class Verified:
     head: str
     leaves: Sequence[bytes] = field(repr=False, compare=False, default=())
 
+    @property
+    def root(self) -> bytes:
+        """The root of the tree over every record."""
+        return root_of(self.leaves)
+
     def expect(self, checkpoint: Checkpoint) -> None:
         """Raise Untrusted unless the log begins with exactly what `checkpoint` promises."""
         if self.records < checkpoint.size:

@@ -1,11 +1,19 @@
-"""`workbench audit`: verify the log, and read it."""
+"""`workbench audit`: verify the log, read it, and hand its checkpoints to somebody else."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from workbench.cli.shell import json_option, pass_home, show
-from workbench.home import Home
+from workbench.errors import NotFound
+from workbench.home import Home, write_atomically
+
+by_option = click.option(
+    "--by", "actor", default="workbench", envvar="WORKBENCH_PERSON", help="操作する人 / who does it"
+)
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -20,20 +28,76 @@ def audit() -> None:
     default=0,
     help="控えてある記録の件数 / how many records are known to have existed",
 )
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    type=FILE,
+    multiple=True,
+    help="他所で保管していたチェックポイント / a checkpoint that somebody else kept",
+)
+@click.option("--key", default=None, help="一緒に保管した検証鍵（.vkey） / the verification key kept with it")
 @json_option
 @pass_home
-def verify(home: Home, at_least: int, as_json: bool) -> None:
-    """改ざん・削除・挿入・入替・末尾の切取りがないか確かめる / Check that nothing was changed, removed or added."""
+def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | None, as_json: bool) -> None:
+    """改ざん・削除・挿入・入替・切取り・作り直しがないか確かめる / Check that nothing was changed, removed, added or made again."""
+    from workbench.governance.checkpoints import expect_kept, note_key, read_checkpoint, read_key
     from workbench.state import State
 
     state = State.open(home)
-    state.verify()
-    verified = state.log.verify(at_least=at_least)
+    verified = state.verify(at_least=at_least)
+    held = expect_kept(home, state, verified)
+    for path in checkpoints:
+        if not path.exists():
+            raise no_checkpoint(path)
+        verified.expect(read_checkpoint(path, key=read_key(key) if key else note_key(home)))
+    held += len(checkpoints)
+    value = {"verified": True, "records": verified.records, "head": verified.head, "checkpoints": held}
     show(
-        {"verified": True, "records": verified.records, "head": verified.head},
+        value,
         as_json=as_json,
-        text=f"監査ログは正常です / the audit log holds: {verified.records} 件 / records, head {verified.head}",
+        text=f"監査ログは正常です / the audit log holds: {verified.records} 件 / records, head {verified.head}, "
+        f"チェックポイント / checkpoints: {held}",
     )
+
+
+@audit.command()
+@click.option("-o", "target", type=FILE, default=None, help="渡す先のファイル / a file to hand over")
+@click.option(
+    "--keep-at",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="今後の保管先（ホームの外） / keep them here from now on, outside the home",
+)
+@by_option
+@json_option
+@pass_home
+def checkpoint(home: Home, target: Path | None, keep_at: Path | None, actor: str, as_json: bool) -> None:
+    """署名つきのチェックポイントを作成 / Sign a checkpoint for somebody else to keep."""
+    from workbench.governance.checkpoints import make_checkpoint, set_place
+    from workbench.state import State
+
+    state = State.open(home)
+    if keep_at is not None:
+        set_place(home, state, keep_at, actor=actor)
+    made = make_checkpoint(home, state, actor=actor)
+    key = made.key.to_text()
+    if target is not None:
+        write_atomically(target, made.content, mode=0o644)
+        write_atomically(target.with_suffix(".vkey"), f"{key}\n".encode(), mode=0o644)
+    value = {"checkpoint": made.content.decode(), "size": made.checkpoint.size, "key": key}
+    show(value, as_json=as_json, text=f"{made.content.decode()}\n検証鍵 / verification key: {key}")
+
+
+@audit.command()
+@click.option("-o", "target", type=FILE, required=True, help="保存先 / where to write it")
+@pass_home
+def verifier(home: Home, target: Path) -> None:
+    """監査人に渡す検証プログラム（1 ファイル）を書き出す / Write the auditor's verifier, a single file."""
+    from importlib.resources import files
+
+    content = files("workbench.audit").joinpath("verify_log.py").read_bytes()
+    write_atomically(target, content, mode=0o644)
+    click.echo(f"python3 {target.name} {home.audit / 'log.jsonl'} --key log.vkey --checkpoint FILE")
 
 
 @audit.command("show")
@@ -43,21 +107,29 @@ def verify(home: Home, at_least: int, as_json: bool) -> None:
 @click.option(
     "--event", default=None, help="出来事の種類（例 request.voted、request） / an event, or its noun"
 )
-@click.option(
-    "--by", "actor", default="workbench", envvar="WORKBENCH_PERSON", help="操作する人 / who does it"
-)
+@by_option
 @json_option
 @pass_home
 def show_records(home: Home, last: int, event: str | None, actor: str, as_json: bool) -> None:
-    """記録を読む（先に検証する） / Read the records, after verifying them."""
+    """記録を読む（先に検証し、読んだことを記録する） / Read the records, verified; the reading is recorded."""
+    records = read(home, actor, what=f"show {event or 'all'}", wanted=lambda record: matches(record, event))
+    chosen = records[-last:] if last > 0 else []
+    show(chosen, as_json=as_json, text="\n".join(map(line, chosen)))
+
+
+def read(
+    home: Home, actor: str, *, what: str, wanted: Callable[[dict[str, Any]], bool] = lambda _: True
+) -> list[dict[str, Any]]:
+    """The records that are `wanted`, once it is in the log who reads them. Refused for who may not."""
+    from workbench.audit import Event
     from workbench.governance.people import People
     from workbench.state import State
 
     state = State.open(home)
     People(state).expect_may(actor, "read_log")
-    records = [record for record in state.log.records() if matches(record, event)]
-    chosen = records[-last:] if last > 0 else []
-    show(chosen, as_json=as_json, text="\n".join(map(line, chosen)))
+    records = state.log.records()
+    state.record(Event.AUDIT_READ, actor=actor, what=what, records=len(records))
+    return [record for record in records if wanted(record)]
 
 
 def matches(record: dict[str, Any], event: str | None) -> bool:
@@ -69,4 +141,11 @@ def line(record: dict[str, Any]) -> str:
     details = ", ".join(f"{name}={value}" for name, value in record["details"].items())
     return (
         f"{record['seq']:>6}  {record['time'][:19]}Z  {record['event']:<22} {record['actor']:<16} {details}"
+    )
+
+
+def no_checkpoint(path: Path) -> NotFound:
+    return NotFound(
+        ja=f"チェックポイント {path.name} がありません。保管しているファイルを指定してください。",
+        en=f"There is no checkpoint {path.name}; name a file that was kept.",
     )

@@ -42,6 +42,18 @@ def create_key(home: Home, state: State, owner: str, *, actor: str = FOUNDER) ->
     return public
 
 
+def ensure_role_key(home: Home, state: State, owner: str, *, actor: str = FOUNDER) -> str:
+    """The public half of a role's key, made and recorded where there is none."""
+    public = KeyRing.of(home).ensure(owner)
+    with state.reading() as connection:
+        known = connection.execute(
+            sa.select(role_keys.c.owner).where(role_keys.c.owner == owner)
+        ).one_or_none()
+    if known is None:
+        record_role_key(state, owner, public, actor=actor)
+    return public
+
+
 def record_role_key(state: State, owner: str, public: str, *, actor: str) -> None:
     with state.transaction() as transaction:
         recorded = sa.select(role_keys.c.owner).where(role_keys.c.owner == owner)

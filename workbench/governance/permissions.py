@@ -49,6 +49,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "create_key": frozenset({Role.MANAGER}),
     "export_trust": frozenset({Role.COORDINATOR, Role.MANAGER}),
     "read_log": frozenset({Role.AUDITOR, Role.COORDINATOR, Role.MANAGER}),
+    "set_checkpoint_place": frozenset({Role.MANAGER}),
 }
 
 

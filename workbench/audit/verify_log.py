@@ -1,0 +1,242 @@
+"""
+Verify a workbench's audit log without the workbench: for an auditor, on a machine of their own.
+
+    python3 verify_log.py log.jsonl --key log.vkey --checkpoint kept.checkpoint [--lang ja|en]
+
+Needs Python 3.10 or later and `cryptography`, nothing else, and no key of the log. It reads the log line by
+line and finds what was altered, deleted, inserted, reordered or cut off; with a checkpoint that somebody
+else kept, also a log that was made again from the start. Written apart from the workbench's own verification,
+so that a fault in one is not a fault in both.
+
+Leaves 0 when everything holds, 11 when it does not, 12 when a file cannot be used, 2 for wrong usage.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+HOLDS, TAMPERED, UNUSABLE = 0, 11, 12
+TEXT = {
+    "altered": ("記録 {n} が書き換えられています。", "Record {n} was altered."),
+    "deleted": ("記録 {n} が削除されています。", "Record {n} was deleted."),
+    "inserted": (
+        "記録 {n} の位置に、別の記録が挿入されています。",
+        "A record was inserted where record {n} belongs.",
+    ),
+    "reordered": (
+        "記録 {n} の位置から順序が入れ替えられています。",
+        "The records were reordered from record {n} on.",
+    ),
+    "cut": (
+        "チェックポイントには {n} 件とありますが、記録は {count} 件です。末尾が切り取られています。",
+        "The checkpoint promises {n} records and there are {count}: the tail was cut.",
+    ),
+    "made_again": (
+        "最初の {n} 件はチェックポイントの時と違います。ログ全体が作り直されています。",
+        "The first {n} records are not those of the checkpoint: the log was made again.",
+    ),
+    "unsigned": (
+        "チェックポイントに、この検証鍵の有効な署名がありません。",
+        "The checkpoint has no valid signature of this verification key.",
+    ),
+    "not_a_checkpoint": ("チェックポイントとして読めません。", "This cannot be read as a checkpoint."),
+    "not_a_key": ("検証鍵として読めません。", "This cannot be read as a verification key."),
+    "unreadable": ("ファイルを読めません。", "The file cannot be read."),
+    "keep": (
+        "ログと保管していたチェックポイントをそのまま保全してください。",
+        "Keep the log and the checkpoint exactly as they are.",
+    ),
+    "chain": (
+        "鎖は正常です：{count} 件、最後の記録の指紋 {last}",
+        "The chain holds: {count} records, digest of the last one {last}",
+    ),
+    "checkpoint": (
+        "チェックポイントと一致します：最初の {n} 件（{name}）。その後の {newer} 件は次のチェックポイントで確かめてください。",
+        "The checkpoint holds: the first {n} records ({name}). The {newer} after them are for the next one.",
+    ),
+    "torn": (
+        "末尾に書きかけの行（{n} バイト）があります。受領の返事をする前のもので、記録ではありません。",
+        "At the end is a line half-written ({n} bytes). It was never acknowledged and is no record.",
+    ),
+    "no_checkpoint": (
+        "チェックポイントがないため、末尾の切取りと、ログ全体の作り直しは分かりません。",
+        "Without a checkpoint, a cut tail or a log made again from the start cannot be found.",
+    ),
+}
+
+
+Key = tuple[str, bytes, Ed25519PublicKey]  # name, id and key
+Row = tuple[str, dict[str, Any]]  # of TEXT, with its values
+
+
+class Failure(Exception):
+    """What does not hold, as a row of TEXT."""
+
+    def __init__(self, kind: str, *, code: int = TAMPERED, **values: int) -> None:
+        super().__init__(kind)
+        self.kind, self.code, self.values = kind, code, values
+
+
+def leaf(line: bytes) -> bytes:
+    return hashlib.sha256(b"\0" + line).digest()
+
+
+def root(leaves: Sequence[bytes]) -> bytes:
+    """RFC 6962, 2.1, with the largest power of two below the number on the left."""
+    if len(leaves) < 2:
+        return leaves[0] if leaves else hashlib.sha256().digest()
+    stack: list[tuple[int, bytes]] = []  # height and digest, the higher the more to the left
+    for one in leaves:
+        height, digest = 0, one
+        while stack and stack[-1][0] == height:
+            height, digest = height + 1, node(stack.pop()[1], digest)
+        stack.append((height, digest))
+    digest = stack.pop()[1]
+    while stack:
+        digest = node(stack.pop()[1], digest)
+    return digest
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        raise Failure("unreadable", code=UNUSABLE) from None
+
+
+def text_of(key: str) -> str:
+    """A key is given as its text or as the file that holds it."""
+    return read(key).decode(errors="replace") if os.path.exists(key) else key
+
+
+def record(line: bytes) -> tuple[int, str | None]:
+    """The number and the link of a line, or (0, None) for what is no record."""
+    try:
+        found = json.loads(line)
+        return (found["seq"], found["previous"]) if isinstance(found["seq"], int) else (0, None)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return 0, None
+
+
+def verify_chain(lines: Sequence[bytes]) -> list[bytes]:
+    """The leaves of the tree; raises at the first line that the line before does not lead to."""
+    leaves: list[bytes] = []
+    previous = "0" * 64
+    for number, line in enumerate(lines, start=1):
+        found, link = record(line)
+        if found != number:
+            raise Failure(what_happened(number, found, lines), n=number)
+        if link != previous:
+            # The line is in its place and points to another one: the line before is not what it was.
+            raise Failure("altered", n=max(number - 1, 1))
+        leaves.append(leaf(line))
+        previous = leaves[-1].hex()
+    return leaves
+
+
+def what_happened(number: int, found: int, lines: Sequence[bytes]) -> str:
+    later = [record(line)[0] for line in lines[number:]]
+    if found == 0:
+        return "inserted" if later[:1] == [number] else "altered"
+    if found < number:
+        return "inserted"
+    return "reordered" if number in later else "deleted"
+
+
+def parse_key(text: str) -> Key:
+    """Name, id and key of a C2SP verification key."""
+    try:
+        name, identity, encoded = text.strip().split("+", 2)
+        content = base64.b64decode(encoded, validate=True)
+        expected = hashlib.sha256(name.encode() + b"\n" + content).digest()[:4]
+        if content[:1] != b"\1" or len(content) != 33 or identity != expected.hex():
+            raise ValueError
+        return name, expected, Ed25519PublicKey.from_public_bytes(content[1:])
+    except ValueError:
+        raise Failure("not_a_key", code=UNUSABLE) from None
+
+
+def open_checkpoint(content: bytes, key: Key) -> tuple[int, bytes]:
+    """Size and root that a signed note promises; a C2SP checkpoint is its text."""
+    name, identity, public = key
+    try:
+        text, gap, after = content.decode().rpartition("\n\n")
+        origin, size, digest = (text + "\n").split("\n")[:3]
+        promised = int(size), base64.b64decode(digest, validate=True)
+        words = [line.split(" ") for line in after.splitlines() if line.startswith("— ")]
+        signatures = [base64.b64decode(w[2], validate=True) for w in words if len(w) == 3 and w[1] == name]
+    except ValueError:
+        raise Failure("not_a_checkpoint", code=UNUSABLE) from None
+    if not gap or str(promised[0]) != size or promised[0] < 0 or len(promised[1]) != 32:
+        raise Failure("not_a_checkpoint", code=UNUSABLE)
+    ours = [signature[4:] for signature in signatures if signature[:4] == identity]
+    if not ours or origin != name:
+        raise Failure("unsigned")
+    for signature in ours:
+        try:
+            public.verify(signature, (text + "\n").encode())
+        except InvalidSignature:
+            raise Failure("unsigned") from None
+    return promised
+
+
+def verify(log: str, checkpoints: Sequence[str], key: Key | None) -> list[Row]:
+    """The lines to print, each a row of TEXT and its values."""
+    *lines, torn = read(log).split(b"\n")
+    leaves = verify_chain(lines)
+    last = leaves[-1].hex() if leaves else "-"
+    said: list[Row] = [("chain", {"count": len(leaves), "last": last})]
+    for path in checkpoints:
+        if key is None:
+            raise Failure("not_a_key", code=UNUSABLE)
+        size, promised = open_checkpoint(read(path), key)
+        if len(leaves) < size:
+            raise Failure("cut", n=size, count=len(leaves))
+        if root(leaves[:size]) != promised:
+            raise Failure("made_again", n=size)
+        said.append(("checkpoint", {"n": size, "name": key[0], "newer": len(leaves) - size}))
+    if torn:
+        said.append(("torn", {"n": len(torn)}))
+    if not checkpoints:
+        said.append(("no_checkpoint", {}))
+    return said
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="監査ログの検証 / Verify an audit log")
+    parser.add_argument("log", help="log.jsonl")
+    parser.add_argument(
+        "--checkpoint", action="append", default=[], help="保管していたもの / one that was kept; repeatable"
+    )
+    parser.add_argument("--key", help="検証鍵（ファイルか文字列） / the verification key, a file or its text")
+    parser.add_argument("--lang", choices=("ja", "en"), default=os.environ.get("WORKBENCH_LANG", "ja")[:2])
+    given = parser.parse_args(arguments)
+    if given.checkpoint and not given.key:
+        parser.error("--checkpoint には --key が必要です / --checkpoint needs --key")
+    language = 1 if given.lang == "en" else 0
+    try:
+        key = parse_key(text_of(given.key)) if given.key else None
+        for kind, values in verify(given.log, given.checkpoint, key):
+            print(TEXT[kind][language].format(**values))
+    except Failure as failure:
+        kinds = [failure.kind, "keep"] if failure.code == TAMPERED else [failure.kind]
+        print(" ".join(TEXT[kind][language].format(**failure.values) for kind in kinds), file=sys.stderr)
+        return failure.code
+    return HOLDS
+
+
+if __name__ == "__main__":
+    sys.exit(main())
