@@ -143,6 +143,28 @@ def categories(values: Any) -> Coded:
     return Coded(codes=codes.astype(np.int64), words=tuple(words[seen]))
 
 
+def in_common_words(one: Coded, other: Coded) -> tuple[Coded, Coded]:
+    """Both columns as places in the words of either."""
+    if one.words == other.words:
+        return one, other
+    words = tuple(sorted({*one.words, *other.words}))
+    place = {spelling: number for number, spelling in enumerate(words)}
+    moved = (
+        np.array([place[spelling] for spelling in c.words], dtype=np.int64)[c.codes] for c in (one, other)
+    )
+    return Coded(codes=next(moved), words=words), Coded(codes=next(moved), words=words)
+
+
+def numbered_together(
+    one: pd.DataFrame, other: pd.DataFrame, items: Sequence[str]
+) -> tuple[Codes, Codes, int]:
+    """The combination of each row of both tables, numbered alike, and how many combinations there are."""
+    coded = [in_common_words(categories(one[item]), categories(other[item])) for item in items]
+    columns = [np.concatenate([here.codes, there.codes]) for here, there in coded]
+    member, count = number(pack(columns, sizes=[here.size for here, _ in coded])[0])
+    return member[: len(one)], member[len(one) :], count
+
+
 def factorized(series: pd.Series) -> tuple[NDArray[Any], Sequence[Any]]:
     """Places and distinct raw values; the place of a missing value is -1."""
     if isinstance(series.dtype, pd.CategoricalDtype):

@@ -17,10 +17,8 @@ from workbench.privacy.anonymity.classes import (
     Classes,
     Codes,
     Who,
-    categories,
     distinct_by,
-    number,
-    pack,
+    numbered_together,
     require_columns,
     who,
 )
@@ -58,9 +56,7 @@ class Matched:
         items = require_columns(frame, quasi_identifiers)
         require_columns(population, items)
         classes = Classes.of(frame, items, persons=persons)
-        coded = [categories([*frame[item], *population[item]]) for item in items]
-        both, count = number(pack([c.codes for c in coded], sizes=[c.size for c in coded])[0])
-        here, there = both[: len(frame)], both[len(frame) :]
+        here, there, count = numbered_together(frame, population, items)
         people = who(population, population_persons)
         residents = np.bincount(there, minlength=count)
         if people is not None:

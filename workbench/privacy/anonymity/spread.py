@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.privacy.anonymity.classes import Classes, Coded, Codes, categories
+from workbench.privacy.anonymity.classes import Classes, Codes, categories, in_common_words
 from workbench.scoring.recode import MISSING
 
 Floats = NDArray[np.float64]
@@ -142,18 +142,6 @@ class Spread:
     def starts(self) -> Codes:
         """The first entry of each class that is met."""
         return np.flatnonzero(np.diff(self.in_class, prepend=-1))
-
-
-def in_common_words(one: Coded, other: Coded) -> tuple[Coded, Coded]:
-    """Both columns as places in the words of either."""
-    if one.words == other.words:
-        return one, other
-    words = tuple(sorted({*one.words, *other.words}))
-    place = {spelling: number for number, spelling in enumerate(words)}
-    moved = (
-        np.array([place[spelling] for spelling in c.words], dtype=np.int64)[c.codes] for c in (one, other)
-    )
-    return Coded(codes=next(moved), words=words), Coded(codes=next(moved), words=words)
 
 
 def counted(key: Codes, weights: Codes, *, space: int) -> tuple[Codes, Codes]:

@@ -16,7 +16,13 @@ import pandas as pd
 from scipy import stats
 
 from workbench.errors import Unusable
-from workbench.privacy.anonymity.classes import categories, distinct_by, number, pack, require_columns
+from workbench.privacy.anonymity.classes import (
+    categories,
+    distinct_by,
+    in_common_words,
+    numbered_together,
+    require_columns,
+)
 
 
 @dataclass(frozen=True)
@@ -85,17 +91,16 @@ def trial(
     """
     names = require_columns(released, items)
     require_columns(known, names)
-    rows = len(released)
-    people = categories([*same_length(released_persons, rows), *same_length(known_persons, len(known))])
-    coded = [categories([*released[name], *known[name]]) for name in names]
-    member, count = number(pack([c.codes for c in coded], sizes=[c.size for c in coded])[0])
-    candidates = distinct_by(member[:rows], people.codes[:rows], classes=count)
-    _, first = np.unique(people.codes[rows:], return_index=True)
-    target = people.codes[rows:][first]
-    place = member[rows:][first]
-    among = candidates[place]
-    size = max(people.size, 1)
-    true = np.isin(place * size + target, member[:rows] * size + people.codes[:rows])
+    there, sought = in_common_words(
+        categories(same_length(released_persons, len(released))),
+        categories(same_length(known_persons, len(known))),
+    )
+    member, known_member, count = numbered_together(released, known, names)
+    target, first = np.unique(sought.codes, return_index=True)
+    place = known_member[first]
+    among = distinct_by(member, there.codes, classes=count)[place]
+    size = max(there.size, 1)
+    true = np.isin(place * size + target, member * size + there.codes)
     certain = among == 1
     return Trial(
         items=names,
