@@ -153,6 +153,10 @@ class Office:
         )
 
 
+def nothing_to_join(*_: Any, **__: Any) -> None:
+    """For an office whose bundles are no real data."""
+
+
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with its people and their keys; tests work on copies."""
@@ -184,7 +188,9 @@ def opened(folder: Path, furnished: Path) -> Iterator[Office]:
     home = Home.open(folder / "home")
     state, clock = State.open(home), Clock()
     office = Office(home, state, Workflow(home, state, load()), clock, folder)
-    office.workflow = Workflow(home, state, load(), clock=clock, examine=office.examine)
+    office.workflow = Workflow(
+        home, state, load(), clock=clock, examine=office.examine, again=nothing_to_join
+    )
     yield office
     state.close()
 

@@ -51,6 +51,11 @@ def release() -> None:
 @click.option("--hierarchies", type=FOLDER, default=None, help="一般化階層のフォルダ / folder of hierarchies")
 @click.option("--items", default=None, help="公開する項目（コンマ区切り） / items, separated by commas")
 @click.option("--k", type=int, default=None, help="方針より大きいk / more than the policy's k")
+@click.option(
+    "--like",
+    default=None,
+    help="同じ項目・同じ段にする先の公開 / an earlier release to be like: NAME@VERSION",
+)
 @click.option("--table", "tables", type=Tables(), multiple=True, help="集計表 / a table of counts")
 @click.option(
     "--epsilon", type=float, default=1.0, show_default=True, help="表全体の ε / epsilon of all tables"

@@ -23,7 +23,8 @@ from workbench.artifact.times import from_text
 from workbench.artifact.trust import ADMITTERS
 from workbench.errors import NotFound, Refused, Untrusted
 from workbench.home import Home, write_atomically
-from workbench.release import requests, staging, tables
+from workbench.release import report, requests, staging, tables
+from workbench.release.findings import Verdict
 from workbench.release.requests import Request
 from workbench.release.votes import Ballot
 
@@ -59,6 +60,16 @@ def expect_as_reported(request: Request, *, home: Home) -> None:
             ja=f"申請 {request.id} の内容が、報告書の作成後に変わっています。workbench release report {request.id} で確認からやり直してください。",
             en=f"Request {request.id} has changed since its report; run 'workbench release report {request.id}' again.",
         )
+
+
+def said(request: Request, *, home: Home) -> Verdict:
+    """What the report that was voted on says of this release together with earlier ones; a failure if nothing."""
+    bundle = request.bundle(home)
+    told = report.from_bytes(manifest.read(bundle).content(bundle, staging.REPORT))
+    return next(
+        (Verdict(finding["verdict"]) for finding in told["findings"] if finding["check"] == "together"),
+        Verdict.FAIL,
+    )
 
 
 def sign_and_store(request: Request, *, home: Home, ballots: Sequence[Ballot]) -> None:

@@ -13,7 +13,11 @@ from workbench.release import checks_model as model
 from workbench.release import checks_rows as rows
 from workbench.release import checks_synthetic as synthetic
 from workbench.release import checks_tables as tables
+from workbench.release import checks_together as joint
 from workbench.release.findings import Check, Finding, Headline, Text, Verdict
+
+# The check that is asked once more at admission: its answer depends on what others have released.
+TOGETHER = "together"
 
 ROWS: dict[str, Check] = {
     "complete": Check(Text("ファイルの構成", "Files"), columns.complete, gate=True),
@@ -64,6 +68,18 @@ ROWS: dict[str, Check] = {
             Text("最も小さい群の世帯数", "Smallest class, households"),
             "k_households",
             "k_households",
+            "count",
+            "at_least",
+        ),
+    ),
+    TOGETHER: Check(
+        Text("先の公開と合わせた確認", "Together with earlier releases"),
+        joint.rows,
+        rules=(4, 5),
+        headline=Headline(
+            Text("先の公開と合わせた最少の人数", "Smallest class with earlier releases, children"),
+            "k_together",
+            "k_children",
             "count",
             "at_least",
         ),
@@ -131,6 +147,7 @@ SYNTHETIC: dict[str, Check] = {
             "at_most",
         ),
     ),
+    TOGETHER: Check(Text("先の公開と合わせた確認", "Together with earlier releases"), joint.synthetic),
     "fidelity": Check(
         Text("元の表との近さ", "Fidelity"),
         synthetic.faithful,
@@ -155,6 +172,9 @@ TABLES: dict[str, Check] = {
     ),
     "charged": Check(Text("台帳への記帳", "Charged to the ledger"), tables.charged),
     "noise": Check(Text("ノイズ", "Noise"), tables.noise),
+    TOGETHER: Check(
+        Text("先の公開・質問と合わせた予算", "Budget with earlier tables and questions"), joint.tables
+    ),
 }
 
 MODEL: dict[str, Check] = {

@@ -86,6 +86,7 @@ def traceable(rows: Rows) -> Finding:
         and len(np.unique(origin)) == len(origin)
         and bool(np.all((origin >= 0) & (origin < len(rows.source))))
         and bool((rows.split.to_numpy()[origin] == parts).all())
+        and rows.names_its_people
     )
     if not right:
         return Finding(

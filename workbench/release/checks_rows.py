@@ -13,7 +13,9 @@ from workbench.privacy.anonymity.spread import Spread
 from workbench.release import measures
 from workbench.release.findings import Finding, Text, Verdict
 from workbench.release.plots import percent
+from workbench.release.room import Room
 from workbench.release.staged import PART, Rows
+from workbench.release.together import Floor
 
 COARSER = Text(
     ja="項目をさらに粗くするか（階層の段を上げる）、項目を減らして作り直してください。",
@@ -33,9 +35,20 @@ def judged(
     return Finding(Verdict.PASS if holds else Verdict.FAIL, sentence, numbers, limits, remedy)
 
 
+def floor(room: Room) -> Floor:
+    """What the policy asks of a class, in one release and in several together."""
+    policy = room.policy
+    return Floor(
+        k_children=policy["k_children"],
+        k_households=policy["k_households"],
+        distinct_l=policy["distinct_l"],
+        max_confidence=policy["max_confidence"],
+    )
+
+
 def k_children(rows: Rows) -> Finding:
     """The smallest class in distinct children."""
-    k, least = metrics.k_children(rows.classes), rows.room.policy["k_children"]
+    k, least = metrics.k_children(rows.classes), floor(rows.room).k_children
     return judged(
         k >= least,
         sentence=Text(
@@ -49,7 +62,7 @@ def k_children(rows: Rows) -> Finding:
 
 def k_households(rows: Rows) -> Finding:
     """The smallest class in distinct households: siblings are no crowd to hide in."""
-    least = rows.room.policy["k_households"]
+    least = floor(rows.room).k_households
     if rows.classes.households is None:
         return Finding(
             Verdict.PASS,
@@ -138,7 +151,7 @@ def over_sensitive(rows: Rows, measure: Callable[[Spread], Any]) -> dict[str, An
 
 def distinct_l(rows: Rows) -> Finding:
     """The fewest distinct values of a sensitive item in a class where a harmful one occurs."""
-    least = rows.room.policy["distinct_l"]
+    least = floor(rows.room).distinct_l
     found = {
         name: value for name, value in over_sensitive(rows, metrics.distinct_l).items() if value is not None
     }
@@ -165,7 +178,7 @@ def _shown(value: int | None) -> str:
 
 def max_confidence(rows: Rows) -> Finding:
     """The surest guess of a harmful value in any class."""
-    most = rows.room.policy["max_confidence"]
+    most = floor(rows.room).max_confidence
     found = {name: round(value, 4) for name, value in over_sensitive(rows, metrics.max_confidence).items()}
     over = [name for name, value in found.items() if value > most]
     highest = max(found.values(), default=0.0)

@@ -16,7 +16,7 @@ from workbench.home import Home
 from workbench.policy import Policy
 from workbench.release import checks, report, rule62, staging
 from workbench.release import sections as shows
-from workbench.release.findings import Found, Text, Verdict
+from workbench.release.findings import Finding, Found, Text, Verdict
 from workbench.release.requests import Request
 from workbench.release.room import Room
 from workbench.release.staged import Rows
@@ -37,15 +37,15 @@ class View:
 
 
 def rows(request: Request, room: Room, _: datetime) -> Rows:
-    return Rows(request.bundle(room.home), request.evidence(room.home), room)
+    return Rows(request.bundle(room.home), request.evidence(room.home), room, request)
 
 
 def synthetic(request: Request, room: Room, _: datetime) -> Synthetic:
-    return Synthetic(request.bundle(room.home), request.evidence(room.home), room)
+    return Synthetic(request.bundle(room.home), request.evidence(room.home), room, request)
 
 
 def tables(request: Request, room: Room, _: datetime) -> Tables:
-    return Tables(request.bundle(room.home), request.evidence(room.home), room)
+    return Tables(request.bundle(room.home), request.evidence(room.home), room, request)
 
 
 def candidate(request: Request, room: Room, now: datetime) -> Candidate:
@@ -74,6 +74,19 @@ def examine(request: Request, *, home: Home, state: State, policy: Policy, now: 
         notice=view.notice,
         sections=sections,
     )
+
+
+def again(request: Request, *, home: Home, state: State, policy: Policy, now: datetime) -> Finding | None:
+    """
+    The finding of the one check whose answer others change: together with what has left by now.
+
+    Another release may have been admitted since the report. None for what is joined with nothing.
+    """
+    check = checks.CHECKS.get(request.protection, {}).get(checks.TOGETHER)
+    if check is None:
+        return None
+    room = room_for(request.purpose, home=home, state=state, policy=policy)
+    return checks.asked(check, VIEWS[request.protection].stage(request, room, now))
 
 
 def room_for(purpose: str, *, home: Home, state: State, policy: Policy) -> Room:
@@ -121,7 +134,7 @@ MODEL_NOTICE = Text(
 VIEWS: Mapping[str, View] = {
     "anonymised": View(rows, shows.row_sections, shows.row_provenance),
     "pseudonymised": View(rows, shows.row_sections, shows.row_provenance),
-    "synthetic": View(synthetic, shows.synthetic_sections, lambda _: {}, SYNTHETIC_NOTICE),
+    "synthetic": View(synthetic, shows.synthetic_sections, shows.synthetic_provenance, SYNTHETIC_NOTICE),
     "dp_tables": View(tables, shows.table_sections, lambda _: {}),
     "model": View(candidate, shows.model_sections, shows.model_provenance, MODEL_NOTICE),
 }

@@ -64,6 +64,8 @@ MOVES: dict[tuple[State, Action], tuple[State, Actor]] = {
     (State.ADMITTED, Action.REVOKE): (State.REVOKED, Actor.COORDINATOR),
 }
 
+# What has left the room, and is known for good: revoking it does not make it unknown. Decided counts as gone.
+LEFT = (State.ADMITTING, State.ADMITTED, State.REVOKED)
 FINAL = frozenset({State.REFUSED, State.REJECTED, State.WITHDRAWN, State.REVOKED})
 
 LABELS: dict[State, tuple[str, str]] = {

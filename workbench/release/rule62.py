@@ -57,9 +57,9 @@ def _standard(number: int, text: Text, found: Found) -> dict[str, Any]:
     }
 
 
-def wp29(rows: Rows) -> list[dict[str, Any]]:
+def wp29(rows: Rows, found: Found) -> list[dict[str, Any]]:
     """Singling out, linkability, inference: measured on this release."""
-    return [singling_out(rows), linkability(rows), inference(rows)]
+    return [singling_out(rows), linkability(rows, found), inference(rows)]
 
 
 def singling_out(rows: Rows) -> dict[str, Any]:
@@ -77,8 +77,9 @@ def singling_out(rows: Rows) -> dict[str, Any]:
     )
 
 
-def linkability(rows: Rows) -> dict[str, Any]:
+def linkability(rows: Rows, found: Found) -> dict[str, Any]:
     shared = _shared(rows)
+    together = found["together"][1]
     keys = len(measures.person_keys(rows))
     ja = (
         "世帯の項目がないため世帯の重なりは数えていません。"
@@ -93,10 +94,14 @@ def linkability(rows: Rows) -> dict[str, Any]:
     return _answer(
         "linkability",
         Text("連結可能性", "Linkability"),
-        {"shared_households": shared, "person_keys": keys},
+        {
+            "shared_households": shared,
+            "person_keys": keys,
+            "k_together": together.numbers.get("k_together"),
+        },
         Text(
-            ja=f"{ja}同じ人の複数年の行をつなぐ符号は {keys} 列です。他の公開物との突合は測っていません。",
-            en=f"{en} {keys} columns join a person's rows over years. Linking with other releases was not measured.",
+            ja=f"{ja}同じ人の複数年の行をつなぐ符号は {keys} 列です。{together.sentence.ja}",
+            en=f"{en} {keys} columns join a person's rows over years. {together.sentence.en}",
         ),
     )
 

@@ -5,6 +5,7 @@ The rule of admission itself stands with the votes it counts (`votes.why_not_adm
 """
 
 from workbench.errors import Refused
+from workbench.release.findings import Finding, Verdict
 from workbench.release.moves import LABELS, State
 from workbench.release.requests import Request
 
@@ -48,4 +49,20 @@ def why_not_under(policy: str, *, request: Request) -> Refused | None:
     return Refused(
         ja=f"申請 {request.id} の確認の後に方針が変わりました。workbench release report {request.id} で確認をやり直してください。",
         en=f"The policy has changed since request {request.id} was checked; run 'workbench release report {request.id}' again.",
+    )
+
+
+def refused_by(finding: Finding) -> Refused:
+    """A failed finding as a refusal: what is wrong, and what to do."""
+    remedy = finding.remedy or finding.sentence
+    return Refused(ja=f"{finding.sentence.ja}{remedy.ja}", en=f"{finding.sentence.en} {remedy.en}")
+
+
+def why_not_unseen(finding: Finding, *, said: Verdict, request: Request) -> Refused | None:
+    """Why a finding that needs a judgement does not admit on a report that did not show it."""
+    if said is finding.verdict:
+        return None
+    return Refused(
+        ja=f"申請 {request.id} の確認の後に、ほかの公開が受け入れられました。審査者の判断が要ります：{finding.sentence.ja}workbench release report {request.id} で確認をやり直し、投票し直してください。",
+        en=f"Another release was admitted since request {request.id} was checked, and reviewers must judge: {finding.sentence.en} Run 'workbench release report {request.id}' again and vote again.",
     )

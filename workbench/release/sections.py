@@ -3,12 +3,13 @@
 from typing import Any
 
 from workbench.artifact.canonical import canonical, sha256
+from workbench.artifact.tree import digest_of
 from workbench.data.register import Item
 from workbench.privacy.anonymity import metrics
 from workbench.privacy.dp.questions import MICRO
 from workbench.release import measures, rule62
 from workbench.release.findings import Found, Text
-from workbench.release.staged import PART, Rows
+from workbench.release.staged import ALIGNMENT, PART, Rows
 from workbench.release.staged_model import Candidate
 from workbench.release.staged_synthetic import Synthetic
 from workbench.release.staged_tables import Tables
@@ -20,7 +21,8 @@ def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
     parts = rows.released[PART].value_counts(sort=False)
     return {
         "rule62": rule62.rule62(found),
-        "wp29": rule62.wp29(rows),
+        "wp29": rule62.wp29(rows, found),
+        **together_section(found),
         "suppression": {
             "overall": round(overall.rate, 4),
             "groups": [
@@ -38,6 +40,26 @@ def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
             "parts": {str(part): int(count) for part, count in parts.items()},
         },
     }
+
+
+def together_section(found: Found) -> dict[str, Any]:
+    """What the check found of this release and the earlier ones; nothing where it could not be made."""
+    finding = found["together"][1]
+    told = finding.numbers
+    if "earlier" not in told:
+        return {}
+    section = {
+        "earlier": list(told["earlier"]),
+        "k_children": told.get("k_together"),
+        "k_households": told.get("k_households_together"),
+        "isolated": told.get("isolated"),
+        "over_years": told.get("over_years"),
+        "trainings": told.get("trainings"),
+        "epsilon": told.get("epsilon"),
+        "epsilon_limit": finding.limits.get("epsilon_total"),
+        "ledgers": told.get("ledgers", {}),
+    }
+    return {"together": section}
 
 
 def shown(group: measures.Left, *, least: int) -> dict[str, Any]:
@@ -86,10 +108,18 @@ def loss_of(rows: Rows, item: Item) -> dict[str, Any]:
 
 
 def row_provenance(rows: Rows) -> dict[str, Any]:
-    return {"source": rows.secret["source"], "recipe": sha256(canonical(dict(rows.recipe)))}
+    return {
+        "source": rows.secret["source"],
+        "recipe": sha256(canonical(dict(rows.recipe))),
+        "alignment": digest_of(rows.evidence / ALIGNMENT),
+    }
 
 
-def synthetic_sections(staged: Synthetic, _: Found) -> dict[str, Any]:
+def synthetic_provenance(staged: Synthetic) -> dict[str, Any]:
+    return {"alignment": digest_of(staged.evidence / ALIGNMENT)}
+
+
+def synthetic_sections(staged: Synthetic, found: Found) -> dict[str, Any]:
     """Fidelity of each item, and the attacks as answers to WP29's three questions."""
     return {
         "fidelity": {
@@ -100,10 +130,11 @@ def synthetic_sections(staged: Synthetic, _: Found) -> dict[str, Any]:
             **{key: value for key, value in staged.fidelity.to_json().items() if key != "items"},
         },
         "wp29": rule62.wp29_synthetic(staged.risks),
+        **together_section(found),
     }
 
 
-def table_sections(staged: Tables, _: Found) -> dict[str, Any]:
+def table_sections(staged: Tables, found: Found) -> dict[str, Any]:
     """Each table with its price and margin of error."""
     known = staged.room.register[staged.room.project.source]
     return {
@@ -116,7 +147,8 @@ def table_sections(staged: Tables, _: Found) -> dict[str, Any]:
                 "cells": table["cells"],
             }
             for table in staged.listed
-        ]
+        ],
+        **together_section(found),
     }
 
 

@@ -6,7 +6,7 @@ the last year of the other. The split is a pure function of the table and a seed
 instead of believing it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+
+from workbench.privacy.anonymity.classes import categories
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -37,16 +39,55 @@ def assign(
     targets: Sequence[str],
     test_share: float,
     seed: bytes,
+    kept: Mapping[str, bool] | None = None,
 ) -> "pd.Series[str]":
-    """The part of each row, in the order of `source`. Without a known target a row stays outside."""
-    groups = families(source, person=person, household=household)
-    held_back = _draw(groups, share=test_share, seed=seed)
+    """
+    The part of each row, in the order of `source`. Without a known target a row stays outside.
+
+    `kept` says of persons whom an earlier split has placed whether they were held back for testing.
+    """
+    held_back = held(
+        source, person=person, household=household, test_share=test_share, seed=seed, kept=kept or {}
+    )
     part = pd.Series(np.where(held_back, Part.TEST, Part.TRAIN), index=source.index)
     usable = source[list(targets)].notna().any(axis=1) if targets else pd.Series(True, index=source.index)
     if time is not None:
         last = source.loc[usable, time].max()
         usable &= np.where(held_back, source[time] == last, source[time] < last)
     return part.where(usable, str(Part.OUTSIDE))
+
+
+def held(
+    source: pd.DataFrame,
+    *,
+    person: str | None,
+    household: str | None,
+    test_share: float,
+    seed: bytes,
+    kept: Mapping[str, bool],
+) -> Flags:
+    """
+    Which rows are of the households held back: as before where `kept` knows one of them, else drawn.
+
+    Were the same children split anew for each release, two releases would cut each other's classes, and
+    what one model was tested on the next would be trained on.
+    """
+    groups = families(source, person=person, household=household)
+    back = _draw(groups, share=test_share, seed=seed)
+    if person is None or not kept:
+        return back
+    before = pd.Series(spelled(source[person])).map(dict(kept)).astype(float)
+    placed = before.groupby(groups).transform("max").to_numpy()
+    known = ~np.isnan(placed)
+    back = np.where(known, placed == 1, False)
+    back[~known] = _draw(groups[~known], share=test_share, seed=seed)
+    return back
+
+
+def spelled(values: "pd.Series[Any]") -> list[str]:
+    """The values as they read, whatever their type: two tables that say the same agree."""
+    coded = categories(values)
+    return list(np.array(coded.words, dtype=object)[coded.codes])
 
 
 def families(source: pd.DataFrame, *, person: str | None, household: str | None) -> Numbers:

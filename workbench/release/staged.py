@@ -21,8 +21,12 @@ from workbench.artifact.tree import digest_of
 from workbench.data.register import Item, Table
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import Classes
+from workbench.privacy.anonymity.composition import View
+from workbench.release import requests
+from workbench.release.moves import LEFT
+from workbench.release.requests import Request
 from workbench.release.room import Room, quasi_identifiers, sensitive
-from workbench.release.split import PARTS, Flags, Numbers, Part, assign
+from workbench.release.split import PARTS, Flags, Numbers, Part, assign, spelled
 from workbench.scoring import recode
 
 DATA = {part: f"data/{part}.parquet" for part in PARTS}
@@ -33,15 +37,31 @@ SECRET = "recipe.secret.json"  # noqa: S105  the name of a file
 # The column that tells the parts apart while they are measured together. No item of a register has this name.
 PART = "(part)"
 NOWHERE = -1
+# Columns of the alignment that say whose a row is.
+KEYS = ("person", "household", "period")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A record-level bundle in its staging folder."""
+    """
+    A record-level bundle in its staging folder.
+
+    `asked` is the request it was handed in with; `past` are the requests whose releases it is joined with,
+    None for all that have left the room by now.
+    """
 
     bundle: Path
     evidence: Path
     room: Room
+    asked: Request | None = None
+    past: tuple[str, ...] | None = None
+
+    @property
+    def release(self) -> str:
+        """Its name and version, as asked for; a draft goes by what its recipe says."""
+        return (
+            f"{self.asked.name}@{self.asked.version}" if self.asked else str(self.recipe.get("release", "?"))
+        )
 
     @cached_property
     def arrow(self) -> dict[Part, pa.Table]:
@@ -89,13 +109,60 @@ class Rows:
         return digest_of(self.room.home.raw / f"{self.secret['table']}.parquet")
 
     @cached_property
+    def alignment(self) -> pd.DataFrame:
+        """Each source row in scope or out: its part, its place there, and whose it is."""
+        alignment: pd.DataFrame = _parquet(self.evidence / ALIGNMENT).to_pandas()
+        return alignment
+
+    @cached_property
+    def placed(self) -> pd.DataFrame:
+        """The lines of the alignment that were released, in the order of the release."""
+        kept = self.alignment[self.alignment["position"] != NOWHERE]
+        order = pd.Categorical(kept["part"], categories=[str(part) for part in PARTS], ordered=True)
+        placed: pd.DataFrame = kept.assign(part=order).sort_values(["part", "position"])
+        return placed
+
+    @cached_property
     def origin(self) -> Numbers:
         """The source row of each released row."""
-        alignment = _parquet(self.evidence / ALIGNMENT).to_pandas()
-        kept = alignment[alignment["position"] != NOWHERE]
-        order = pd.Categorical(kept["part"], categories=[str(part) for part in PARTS], ordered=True)
-        placed = kept.assign(part=order).sort_values(["part", "position"])
-        return np.asarray(placed["source"], dtype=np.int64)
+        return np.asarray(self.placed["source"], dtype=np.int64)
+
+    @property
+    def names_its_people(self) -> bool:
+        """Whether the alignment says of every source row whose it is, as the source does."""
+        project = self.room.project
+        columns = dict(zip(KEYS, (project.person, project.household, project.time), strict=True))
+        said = {name: column for name, column in columns.items() if column is not None}
+        return (
+            len(self.alignment) == len(self.source)
+            and self.secret.get("person") == project.person
+            and all(
+                name in self.alignment and list(self.alignment[name]) == spelled(self.source[column])
+                for name, column in said.items()
+            )
+            and not set(KEYS) - said.keys() & set(self.alignment)
+        )
+
+    @property
+    def key(self) -> str:
+        """What names a person here: a column, or the row of one table as it was."""
+        return self.secret.get("person") or f"row of {self.secret['table']} {self.secret['source']}"
+
+    @cached_property
+    def view(self) -> View:
+        """The release as it is joined with others: by keys that outlive the source, not by its rows."""
+        keys = {name: list(self.placed[name]) for name in KEYS if name in self.placed}
+        if len(keys.get("person") or self.placed) != len(self.released):
+            raise Unusable(
+                ja=f"{self.release} の行と、元の行の対応表が合いません。",
+                en=f"The rows of {self.release} do not fit its list of source rows.",
+            )
+        return View(
+            persons=keys.get("person") or list(self.placed["source"]),
+            member=Classes.of(self.released, [PART, *self.quasi_identifiers]).member,
+            households=keys.get("household"),
+            periods=keys.get("period"),
+        )
 
     @cached_property
     def split(self) -> "pd.Series[str]":
@@ -108,6 +175,7 @@ class Rows:
             targets=self.room.targets,
             test_share=self.room.project.test_share,
             seed=bytes.fromhex(self.secret["seed"]),
+            kept=kept(self.room, self.secret.get("split_of")),
         )
 
     @cached_property
@@ -172,6 +240,21 @@ class Rows:
         raw = list(self.table[item].harmful_values)
         spec = self.recipe["items"].get(item, {"kind": "keep"})
         return [str(label) for label in recode.apply(spec, raw).to_pylist()] if raw else None
+
+
+def kept(room: Room, request: str | None) -> dict[str, bool] | None:
+    """Whom an earlier release held back for testing, and whom not, by person; None without one."""
+    if request is None:
+        return None
+    with room.state.reading() as connection:
+        found = requests.find(connection, request)
+    alignment = _parquet(found.evidence(room.home) / ALIGNMENT).to_pandas()
+    if found.state not in LEFT or not {"person", "held_back"} <= set(alignment):
+        raise Unusable(
+            ja="分け方を引き継ぐ先の公開が見つかりません。作り直してください。",
+            en="The release whose split is kept is not there; prepare it again.",
+        )
+    return dict(zip(alignment["person"], alignment["held_back"], strict=True))
 
 
 def _parquet(path: Path) -> pa.Table:

@@ -15,9 +15,10 @@ from workbench.errors import Unusable
 from workbench.privacy.synthesis.columns import Column, bounded
 from workbench.privacy.synthesis.disclosure import Risk, disclosure
 from workbench.privacy.synthesis.fidelity import Fidelity, fidelity
+from workbench.release.requests import Request
 from workbench.release.room import Room, public_values
-from workbench.release.split import PARTS, Part, assign
-from workbench.release.staged import DATA, SECRET
+from workbench.release.split import PARTS, Part, assign, spelled
+from workbench.release.staged import ALIGNMENT, DATA, SECRET, kept
 
 METHOD = "gaussian-copula"
 # In every file, so that it says of itself what it is wherever it goes.
@@ -59,11 +60,13 @@ def rare_items(
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A synthetic bundle in its staging folder."""
+    """A synthetic bundle in its staging folder; `asked` and `past` as those of `Rows`."""
 
     bundle: Path
     evidence: Path
     room: Room
+    asked: Request | None = None
+    past: tuple[str, ...] | None = None
 
     @cached_property
     def arrow(self) -> dict[Part, pa.Table]:
@@ -115,8 +118,36 @@ class Synthetic:
             targets=project.targets,
             test_share=project.test_share,
             seed=bytes.fromhex(self.secret["seed"]),
+            kept=kept(self.room, self.secret.get("split_of")),
         )
         return {part: source[parts == str(part)].reset_index(drop=True) for part in PARTS}
+
+    @cached_property
+    def trained(self) -> tuple[str, frozenset[str]]:
+        """What names a person, and the persons of the training part: those of the evidence, as the source has them."""
+        rows = self.real[Part.TRAIN]
+        person = self.room.person
+        people = frozenset(spelled(rows[person])) if person else frozenset[str]()
+        if (person, people) != (self.secret.get("person"), self.said_trained[1]):
+            raise Unusable(
+                ja="学習に使った人の控えが、元の表と合いません。作り直してください。",
+                en="The list of those trained on does not fit the source; prepare it again.",
+            )
+        return self.said_trained
+
+    @cached_property
+    def said_trained(self) -> tuple[str, frozenset[str]]:
+        """The same as the evidence says, for when the source is another by now."""
+        try:
+            alignment = pq.read_table(self.evidence / ALIGNMENT).to_pandas()
+        except (pa.ArrowException, OSError):
+            raise Unusable(
+                ja="学習に使った人の控えを読めません。バックアップから戻すか、作り直してください。",
+                en="The list of those trained on cannot be read; restore it from a backup or prepare it again.",
+            ) from None
+        held = alignment["part"] == str(Part.TRAIN)
+        people = alignment.loc[held, "person"] if "person" in alignment else []
+        return self.secret.get("person") or "", frozenset(people)
 
     def bounded(self, part: Part) -> pd.DataFrame:
         """The real rows of a part as they compare with made ones."""

@@ -15,6 +15,7 @@ from workbench.errors import Unusable
 from workbench.governance.charter import Project
 from workbench.privacy.dp.ledger import CHARGES
 from workbench.privacy.dp.questions import MICRO, Histogram, Source, cells
+from workbench.release.requests import Request
 from workbench.release.room import Room
 from workbench.release.staged import DICTIONARY
 
@@ -48,11 +49,13 @@ def source_from(published: Mapping[str, Any], *, project: Project) -> Source:
 
 @dataclass(frozen=True)
 class Tables:
-    """A bundle of tables in its staging folder."""
+    """A bundle of tables in its staging folder; `asked` and `past` as those of `Rows`."""
 
     bundle: Path
     evidence: Path
     room: Room
+    asked: Request | None = None
+    past: tuple[str, ...] | None = None
 
     @cached_property
     def listed(self) -> list[dict[str, Any]]:

@@ -25,7 +25,18 @@ from workbench.governance.people import People, Role, why_not
 from workbench.governance.settings import policy_in_force
 from workbench.home import Home, clear_leftovers
 from workbench.policy import Policy
-from workbench.release import admission, examination, requests, revocations, rules, staging, tables, votes
+from workbench.release import (
+    admission,
+    checks,
+    examination,
+    requests,
+    revocations,
+    rules,
+    staging,
+    tables,
+    votes,
+)
+from workbench.release.findings import Finding, Verdict
 from workbench.release.moves import Action, State, after
 from workbench.release.requests import Request
 from workbench.release.votes import Vote
@@ -55,6 +66,7 @@ class Workflow:
     policy: Policy
     clock: Callable[[], datetime] = field(default=now)
     examine: Examine = field(default=examination.examine)
+    again: Callable[..., Finding | None] = field(default=examination.again)
 
     @classmethod
     def open(cls, home: Home, state: Store) -> "Workflow":
@@ -223,7 +235,8 @@ class Workflow:
         """
         Decide, log, sign, shelve. Refused while votes are missing; Untrusted when the bundle has changed.
 
-        The decision and its event are in the log before anything is signed.
+        The decision and its event are in the log before anything is signed. What was admitted since the
+        report is joined with it first: two requests checked at the same time did not know of each other.
         """
         with self._alone():
             with self.state.transaction() as t:
@@ -237,23 +250,48 @@ class Workflow:
                 staging.expect(rules.why_not_under(self.policy.digest, request=found))
                 admission.expect_keys(self.home)
                 admission.expect_as_reported(found, home=self.home)
-                admitted = self.clock()
-                self._move(
-                    t,
-                    found,
-                    Action.ADMIT,
-                    admitted_at=to_text(admitted),
-                    valid_until=to_text(admitted + timedelta(days=self.policy["retention_days"])),
-                )
-                self._event(
-                    t,
-                    Event.REQUEST_ADMITTED,
-                    request=request,
-                    manifest=found.manifest,
-                    report=found.report,
-                    votes=[ballot.digest for ballot in self._ballots(t.connection, found)],
-                )
+                refusal = self._why_not_together(t, found)
+                if refusal is None:
+                    self._decide(t, found)
+            staging.expect(refusal)
             return self._publish(request)
+
+    def _why_not_together(self, t: Transaction, request: Request) -> Refused | None:
+        """
+        Why it cannot join what has left by now: a failure ends the request, as it would have in the report.
+
+        Asked while no other admission can be decided. Raises where reviewers must see a new report first.
+        """
+        finding = self.again(request, home=self.home, state=self.state, policy=self.policy, now=self.clock())
+        if finding is None or finding.verdict is Verdict.PASS:
+            return None
+        if finding.verdict is Verdict.REVIEW:
+            said = admission.said(request, home=self.home)
+            staging.expect(rules.why_not_unseen(finding, said=said, request=request))
+            return None
+        self._move(t, request, Action.REFUSE)
+        self._event(
+            t, Event.REQUEST_REFUSED, request=request.id, report=request.report, checks=[checks.TOGETHER]
+        )
+        return rules.refused_by(finding)
+
+    def _decide(self, t: Transaction, request: Request) -> None:
+        admitted = self.clock()
+        self._move(
+            t,
+            request,
+            Action.ADMIT,
+            admitted_at=to_text(admitted),
+            valid_until=to_text(admitted + timedelta(days=self.policy["retention_days"])),
+        )
+        self._event(
+            t,
+            Event.REQUEST_ADMITTED,
+            request=request.id,
+            manifest=request.manifest,
+            report=request.report,
+            votes=[ballot.digest for ballot in self._ballots(t.connection, request)],
+        )
 
     def withdraw(self, request: str, *, person: str) -> None:
         """The author takes the request back."""

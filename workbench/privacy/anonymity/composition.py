@@ -253,15 +253,14 @@ def told(rows: Codes, member: Codes, count: int) -> Codes:
     """
     What a release tells of each record: its class, ABSENT, or, of a record with several rows, their classes.
     """
-    found = np.full(count, ABSENT, dtype=np.int64)
     size = top(member)
     pairs = np.unique(rows * size + member)
     record, classes = pairs // size, pairs % size
-    once = np.bincount(record, minlength=count)[record] == 1
-    found[record[once]] = classes[once]
-    several = pd.Series(classes[~once]).groupby(record[~once]).agg(tuple)
-    found[several.index.to_numpy(dtype=np.int64)] = size + pd.factorize(several)[0]
-    return found
+    rank = np.arange(len(pairs)) - np.searchsorted(record, record)
+    columns = np.zeros((top(rank), count), dtype=np.int64)
+    columns[rank, record] = classes + 1
+    numbered, _ = number(pack(list(columns), sizes=[size + 1] * len(columns))[0])
+    return np.where(columns[0] == 0, ABSENT, numbered)
 
 
 def rows_of(classes: Classes) -> Codes:

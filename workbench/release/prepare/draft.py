@@ -5,7 +5,7 @@ Files are written so that the same rows give the same bytes and nothing but name
 them: no index, no pandas metadata, no order of the source.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,14 +19,15 @@ import pyarrow.parquet as pq
 from workbench.artifact.canonical import canonical
 from workbench.artifact.tree import digest_of
 from workbench.data.register import Item, Table
-from workbench.errors import Refused, Unusable
+from workbench.errors import NotFound, Refused, Unusable
 from workbench.governance.charter import Project
 from workbench.privacy.anonymity.hierarchies import Hierarchy
+from workbench.privacy.anonymity.lattice import Progress
+from workbench.release import together
+from workbench.release.requests import Request
 from workbench.release.room import Room
-from workbench.release.split import PARTS, Numbers, Part, assign
-from workbench.release.staged import ALIGNMENT, DATA, DICTIONARY, NOWHERE, RECIPE, SECRET
-
-Progress = Callable[[int, int], None]
+from workbench.release.split import PARTS, Flags, Numbers, Part, assign, held, spelled
+from workbench.release.staged import ALIGNMENT, DATA, DICTIONARY, NOWHERE, RECIPE, SECRET, Rows, kept
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Draft:
     """
     What is asked for. `items` narrows the release (None: all that the project may receive); `k` asks for
     more than the policy does; `hierarchies` are the ladders of the table's items. `tables` (item, by) and
-    `epsilon`, for all of them together, are for differentially private tables.
+    `epsilon`, for all of them together, are for differentially private tables. `like` names an earlier release
+    (NAME@VERSION) whose items and levels are wanted again.
     """
 
     room: Room
@@ -45,6 +47,7 @@ class Draft:
     k: int | None = None
     tables: Sequence[tuple[str, str | None]] = ()
     epsilon: float = 1.0
+    like: str | None = None
     progress: Progress | None = None
 
     @classmethod
@@ -95,7 +98,58 @@ class Draft:
             targets=project.targets,
             test_share=project.test_share,
             seed=self.seed,
+            kept=kept(self.room, self.split_of),
         )
+
+    @property
+    def held_back(self) -> Flags:
+        """The rows of the households that are held back, whichever part a row is in."""
+        project = self.room.project
+        return held(
+            self.source,
+            person=project.person,
+            household=project.household,
+            test_share=project.test_share,
+            seed=self.seed,
+            kept=kept(self.room, self.split_of) or {},
+        )
+
+    @cached_property
+    def before(self) -> list[Request]:
+        """The releases of rows of this project that have left the room, oldest first."""
+        return [
+            request
+            for request in together.left(self.room, asked=None, past=None)
+            if request.purpose == self.room.project.purpose and request.protection in together.RECORD_LEVEL
+        ]
+
+    @property
+    def split_of(self) -> str | None:
+        """The release whose split this one keeps: the first that named its people as this one does."""
+        if self.room.person is None:
+            return None
+        return next((one.id for one in self.before if self.same_people(one)), None)
+
+    def same_people(self, request: Request) -> bool:
+        return together.released(request, room=self.room).key == self.room.person
+
+    @cached_property
+    def model(self) -> Rows | None:
+        """The earlier release whose items and levels are wanted again (`like`)."""
+        if self.like is None:
+            return None
+        named = [one for one in self.before if f"{one.name}@{one.version}" == self.like]
+        if not named:
+            raise NotFound(
+                ja=f"この目的で公開した行に {self.like[:100]} はありません。workbench release list で確かめてください。",
+                en=f"No rows were released as {self.like[:100]} for this purpose; see 'workbench release list'.",
+            )
+        return together.released(named[-1], room=self.room)
+
+    def level_like(self, item: str) -> int | None:
+        """The level at which the earlier release has the item; None where there is none to be like."""
+        level = self.model.secret["levels"].get(item) if self.model else None
+        return None if level is None else int(level[0])
 
     @cached_property
     def scope(self) -> Numbers:
@@ -112,6 +166,8 @@ class Draft:
     def wanted(self) -> list[Item]:
         """The items asked for, in the register's order. Refused for one the project may not receive."""
         allowed = [item for item in self.room.releasable(self.table) if item.name in self.source.columns]
+        if self.model is not None:
+            return [item for item in allowed if item.name in self.model.columns]
         if self.items is None:
             return allowed
         unknown = sorted(set(self.items) - {item.name for item in allowed})
@@ -133,13 +189,31 @@ class Draft:
         """
         order = self.room.home.generator(f"shuffle {self.release}").permutation(len(frame))
         parts = self.split.to_numpy()[origin]
-        alignment = pd.DataFrame(
-            {"source": np.arange(len(self.source)), "part": self.split.to_numpy(), "position": NOWHERE}
-        )
+        position = np.full(len(self.source), NOWHERE)
         for part in PARTS:
             chosen = order[parts[order] == str(part)]
             write_table(self.bundle / DATA[part], frame.iloc[chosen])
-            alignment.loc[origin[chosen], "position"] = np.arange(len(chosen))
+            position[origin[chosen]] = np.arange(len(chosen))
+        self.write_alignment(position)
+
+    def write_alignment(self, position: Numbers) -> None:
+        """
+        Which row of the source is which, and where it went in its part's file.
+
+        With whose it is: a later release is joined with this one, and the source may be another by then.
+        """
+        project = self.room.project
+        keys = {"person": project.person, "household": project.household, "period": project.time}
+        alignment = pd.DataFrame(
+            {
+                "source": np.arange(len(self.source)),
+                "part": self.split.to_numpy(),
+                "position": position,
+                "held_back": self.held_back,
+            }
+        ).assign(
+            **{name: spelled(self.source[column]) for name, column in keys.items() if column is not None}
+        )
         write_table(self.evidence / ALIGNMENT, alignment)
 
     def write_recipe(self, spec: Mapping[str, Any], *, levels: Mapping[str, tuple[int, int]]) -> None:
@@ -149,6 +223,8 @@ class Draft:
             "table": self.room.project.source,
             "source": digest_of(self.room.home.raw / f"{self.room.project.source}.parquet"),
             "seed": self.seed.hex(),
+            "split_of": self.split_of,
+            "person": self.room.person,
             "levels": {item: list(level) for item, level in levels.items()},
         }
         write_json(self.evidence / SECRET, secret)

@@ -38,7 +38,7 @@ def anonymised(draft: Draft) -> None:
     """The least generalisation that keeps every limit of the policy, written with its evidence."""
     rows = in_scope(draft)
     quasi, others = by_role(draft)
-    fixed = {item.name: level for item in others if (level := finest(draft, item, rows)) is not None}
+    fixed = {item.name: level for item in others if (level := first_level(draft, item, rows)) is not None}
     for _ in range(ROUNDS):
         result = searched(draft, rows, quasi=quasi, fixed=fixed)
         rare = [name for name in fixed if not common(draft, name, rows[result.kept], level=fixed[name])]
@@ -96,6 +96,12 @@ def ladder(draft: Draft, item: Item) -> Hierarchy | None:
     return ladders.from_rows(item.name, [[value, "*"] for value in values]) if values else None
 
 
+def first_level(draft: Draft, item: Item, rows: pd.DataFrame) -> int | None:
+    """The level of the earlier release this one is to be like; else the finest that may be."""
+    like = draft.level_like(item.name)
+    return finest(draft, item, rows) if like is None else like
+
+
 def finest(draft: Draft, item: Item, rows: pd.DataFrame) -> int | None:
     """
     The finest level of an item that is no quasi-identifier at which no category is rare; None: leave it out.
@@ -143,7 +149,8 @@ def searched(draft: Draft, rows: pd.DataFrame, *, quasi: list[str], fixed: Level
         table,
         hierarchies={PART: PARTS_ALONE} | {name: ladder_of(draft, name) for name in [*quasi, *fixed]},
         quasi_identifiers=[PART, *quasi],
-        levels={PART: (0, 0)},
+        levels={PART: (0, 0)}
+        | {name: (level, level) for name in quasi if (level := draft.level_like(name)) is not None},
         fixed=fixed,
         k=max(draft.k or 0, policy["k_children"]),
         k_households=max(draft.k or 0, policy["k_households"]),

@@ -5,6 +5,7 @@ A category that too few households hold never reaches the model: what it has not
 test part is never shown to it, so that it can serve as the control of the attacks.
 """
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ from workbench.privacy.synthesis.synthesisers import synthesise
 from workbench.release.prepare.draft import Draft, write_json
 from workbench.release.prepare.rows import holders, in_scope
 from workbench.release.split import PARTS, Part
-from workbench.release.staged import DATA, RECIPE, SECRET
+from workbench.release.staged import DATA, NOWHERE, RECIPE, SECRET
 from workbench.release.staged_synthetic import LABEL, METHOD, column_of, with_rare_missing
 from workbench.scoring import recode
 
@@ -39,9 +40,16 @@ def synthetic(draft: Draft) -> None:
         seed = int.from_bytes(draft.room.home.entropy(f"synthesis {draft.release} {part}"), "big")
         made = synthesise(fitted, columns=columns, rows=int((parts == str(part)).sum()), seed=seed)
         write_labelled(draft, part, made)
+    draft.write_alignment(np.full(len(draft.source), NOWHERE))
     write_json(
         draft.evidence / SECRET,
-        {"table": draft.room.project.source, "seed": draft.seed.hex(), "method": METHOD},
+        {
+            "table": draft.room.project.source,
+            "person": draft.room.person,
+            "seed": draft.seed.hex(),
+            "split_of": draft.split_of,
+            "method": METHOD,
+        },
     )
     # Nothing was generalised: a model fitted on it would read raw values as they are.
     write_json(draft.bundle / RECIPE, {"schema": recode.SCHEMA, "release": draft.release, "items": {}})
