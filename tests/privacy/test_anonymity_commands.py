@@ -89,7 +89,7 @@ def test_measure_counts_a_large_file_on_the_engine(command, city):
 def test_anonymise_writes_a_table_that_measures_as_told(command, city, ladders, tmp_path):
     written = tmp_path / "out.csv"
     code, out, _ = command(
-        "data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--unit", "home", "--k", "5",
+        "data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--unit", "home", "--model", "k=5",
         "--suppression-limit", "0.1", "-o", written, "--json",
     )  # fmt: skip
     told = json.loads(out)
@@ -125,13 +125,72 @@ def test_a_subgroup_has_a_limit_of_its_own(command, city, ladders):
     assert json.loads(limited)["suppressed"]["aid=yes"]["rows"] == 0
 
 
-def test_where_nothing_satisfies_it_is_refused_with_what_to_do(command, city, ladders, monkeypatch):
+def test_where_nothing_satisfies_it_is_refused_with_what_to_do(command, city, tmp_path, monkeypatch):
+    """The hierarchy has no level on which the area of two children meets another."""
     monkeypatch.setenv("WORKBENCH_LANG", "en")
-    code, out, err = command("data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--k", "50")
+    (tmp_path / "city_hierarchy_area.csv").write_text("E01;J01\nE02;J01\nE03;J02\n")
+    code, out, err = command(
+        "data", "anonymise", city, "--hierarchies", tmp_path, "-q", "area", "--suppression-limit", "0"
+    )
 
     assert (code, out) == (10, "")
-    assert "100.0% of 'overall'" in err
+    assert "6.2% of 'overall'" in err
     assert "Leave out a quasi-identifier" in err
+
+
+def test_k_above_the_table_is_refused_before_any_search(command, city, ladders, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+    code, out, err = command(
+        "data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--model", "k=50"
+    )
+
+    assert (code, out) == (10, "")
+    assert "32 people" in err
+
+
+ASKED = {
+    "no such model": (["--model", "m=5"], 2, "distinct-l"),
+    "a model without its item": (["--model", "distinct-l=3"], 2, "distinct-l=3:ITEM"),
+    "a model of a column that is not there": (["--model", "distinct-l=3:height"], 12, "height"),
+    "no such measure": (["--measure", "cost"], 2, "discernibility"),
+    "a weight below zero": (["--weight", "area=-1"], 2, "0"),
+    "a table where none is to be written": (["--recipe-only", "-o", "out.csv"], 2, "--recipe-only"),
+    "a start that is none": (["--start", "nowhere.json"], 13, "--start"),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+def test_what_cannot_be_asked_is_said_in_one_sentence(command, city, ladders, asked):
+    words, code, held = asked
+    left, out, err = command("data", "anonymise", city, "--hierarchies", ladders, "-q", "area", *words)
+
+    assert (left, out) == (code, "")
+    assert held in err
+    assert "Traceback" not in err
+
+
+def test_any_mix_of_models_is_kept(command, city, ladders):
+    code, out, _ = command(
+        "data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--unit", "home", "--suppression-limit",
+        "0.1", "--model", "k=4", "--model", "distinct-l=2:aid", "--model", "equal-t=0.5:aid", "--json",
+    )  # fmt: skip
+    told = json.loads(out)
+
+    assert code == 0
+    assert told["models"] == ["k=4", "distinct-l=2:aid", "equal-t=0.5:aid", "k-households=4"]
+    assert told["measured"]["k_households"] >= 4
+    assert told["measured"]["sensitive"]["aid"]["plain_distinct_l"] >= 2
+    assert (told["gap"], told["bound"]) == (0.0, told["score"])
+    assert {"levels", "suppressed_rows", "classes", "lattice", "checked", "seconds"} <= set(told)
+
+
+def test_a_search_goes_on_from_what_an_earlier_one_printed(command, city, ladders, tmp_path):
+    ask = ["data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--json"]
+    _, first, _ = command(*ask, "--stop-after", "60")
+    (tmp_path / "first.json").write_text(first)
+    _, again, _ = command(*ask, "--start", tmp_path / "first.json")
+
+    assert json.loads(again)["levels"] == json.loads(first)["levels"]
 
 
 def test_adult_with_eight_quasi_identifiers(command, tmp_path):
@@ -140,7 +199,7 @@ def test_adult_with_eight_quasi_identifiers(command, tmp_path):
     table.write_bytes(gzip.decompress((ADULT / "adult.csv.gz").read_bytes()))
     code, out, _ = command(
         "data", "anonymise", table, "--separator", ";", "--hierarchies", ADULT, "--quasi-identifiers", EIGHT,
-        "--k", "5", "--suppression-limit", "0.05", "--json",
+        "--model", "k=5", "--suppression-limit", "0.05", "--json",
     )  # fmt: skip
     told = json.loads(out)
 

@@ -1,35 +1,101 @@
 """`workbench data anonymise`: the least generalisation of a plain file, outside any release."""
 
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.plain_table import FILE, Pair, by_item, columns, lines, members, read
+from workbench.cli.plain_table import FILE, Names, Pair, by_item, columns, lines, members, read
 from workbench.cli.shell import json_option, show
+from workbench.errors import NotFound, Unusable, Usage, language
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.privacy.anonymity.hierarchies import Hierarchy
+    from workbench.privacy.anonymity.lattice import Standing, Stop
+    from workbench.privacy.anonymity.models import Model
     from workbench.privacy.anonymity.search import Anonymised
+
+
+class Weight(Pair):
+    """A column and a number."""
+
+    name = "column=number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, Any]:
+        column, number = super().convert(value, param, ctx)
+        try:
+            return column, float(number)
+        except ValueError:
+            self.fail("列=数 の形で指定してください / give column=number", param, ctx)
+
+
+class Order(Pair):
+    """A column and its values in order."""
+
+    name = "column=a,b,c"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, Any]:
+        column, values = super().convert(value, param, ctx)
+        return column, Names().convert(values, param, ctx)
 
 
 @click.command()
 @click.argument("table", type=FILE)
 @click.option(
-    "--hierarchies", type=FILE, required=True, help="階層ファイルのフォルダー / the folder of hierarchies"
+    "--hierarchies",
+    type=FILE,
+    required=True,
+    help="階層ファイル（…_hierarchy_項目.csv）のフォルダー / the folder of …_hierarchy_ITEM.csv",
 )
 @columns
 @click.option(
-    "--k", type=click.IntRange(min=1), default=5, show_default=True, help="人数と世帯数 / in both units"
+    "--model",
+    "asked",
+    multiple=True,
+    default=("k=5",),
+    show_default=True,
+    metavar="NAME=LIMIT[:ITEM]",
+    help="k=5, distinct-l=3:項目, recursive-cl=4,3:項目, equal-t=0.2:項目 … --unit があれば k は世帯にも / with --unit k holds in households too",
 )
 @click.option(
     "--suppression-limit", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="全体 / overall"
 )
 @click.option("--subgroup", type=Pair(), multiple=True, help="抑制を別に見る集団 / limited on its own")
 @click.option("--subgroup-limit", type=click.FloatRange(0, 1), default=0.05, show_default=True)
-@click.option("--distinct-l", type=click.IntRange(min=1), default=2, show_default=True)
-@click.option("--max-confidence", type=click.FloatRange(0, 1), default=1.0, show_default=True)
+@click.option("--measure", "measured", default="loss", show_default=True, help="情報損失 / information loss")
+@click.option("--aggregate", default=None, help="項目の集計 / geometric, arithmetic, sum, maximum, rank")
+@click.option(
+    "--suppression-weight",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="抑制と一般化の重み（ARX の gsFactor） / suppression against generalising",
+)
+@click.option("--weight", type=Weight(), multiple=True, help="項目の重み / the weight of an item")
+@click.option("--order", type=Order(), multiple=True, help="値の順序（ordered-t） / the order of values")
+@click.option("--population", type=FILE, default=None, help="母集団の表（k-map） / a table of everybody")
+@click.option(
+    "--stop-after",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    metavar="SECONDS",
+    help="この秒数で打ち切り、その時点の最良と差の上限を示す（Ctrl-C も同じ） / stop early, with the gap; so does Ctrl-C",
+)
+@click.option(
+    "--start",
+    type=FILE,
+    default=None,
+    help="打ち切った探索の出力 (JSON) から続ける / go on from what a stopped search printed",
+)
+@click.option("--recipe-only", is_flag=True, help="表は書き出さない / search, write no table")
 @click.option("--output", "-o", type=FILE, default=None, help="加工した表 (CSV) / write the table")
 @json_option
 def anonymise(
@@ -42,12 +108,19 @@ def anonymise(
     unit: str | None,
     person: str | None,
     separator: str | None,
-    k: int,
+    asked: tuple[str, ...],
     suppression_limit: float,
     subgroup: tuple[tuple[str, str], ...],
     subgroup_limit: float,
-    distinct_l: int,
-    max_confidence: float,
+    measured: str,
+    aggregate: str | None,
+    suppression_weight: float,
+    weight: tuple[tuple[str, float], ...],
+    order: tuple[tuple[str, tuple[str, ...]], ...],
+    population: Path | None,
+    stop_after: float | None,
+    start: Path | None,
+    recipe_only: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -58,50 +131,179 @@ def anonymise(
     """
     from workbench.privacy.anonymity import hierarchies as ladders
     from workbench.privacy.anonymity import search
-    from workbench.privacy.anonymity.criteria import Sensitive
     from workbench.privacy.anonymity.lattice import Limits
+    from workbench.privacy.anonymity.measures import Measure
 
+    if recipe_only and output:
+        raise Usage(
+            ja="--recipe-only と --output は同時に使えません。どちらかを外してください。",
+            en="--recipe-only writes no table; leave it or --output out.",
+        )
     frame = read(table, separator=separator)
+    ladder = ladders.load(hierarchies)
     wanted = by_item(sensitive, harmful)
-    found = search.anonymise(
-        frame[[name for name in frame if name in {*quasi_identifiers, *sensitive, unit, person}]],
-        hierarchies=ladders.load(hierarchies),
-        quasi_identifiers=quasi_identifiers,
-        k=k,
-        persons=person,
-        households=unit,
-        sensitive={
-            item: Sensitive(harmful=values, distinct_l=distinct_l, max_confidence=max_confidence)
-            for item, values in wanted.items()
-        },
-        limits=Limits(
-            overall=suppression_limit,
-            subgroup=subgroup_limit,
-            subgroups={f"{c}={v}": members(frame, c, v) for c, v in subgroup},
-        ),
-    )
+    models = understood(asked, frame, ladder, orders=dict(order), harmful=wanted, unit=unit)
+    needed = {*quasi_identifiers, *sensitive, *(m.item for m in models), unit, person}
+    with interruptible(stop_after) as stop:
+        found = search.anonymise(
+            frame[[name for name in frame if name in needed]],
+            hierarchies=ladder,
+            quasi_identifiers=quasi_identifiers,
+            models=models,
+            measure=Measure(measured, aggregate, suppression_weight, dict(weight)),
+            persons=person,
+            households=unit,
+            limits=Limits(
+                overall=suppression_limit,
+                subgroup=subgroup_limit,
+                subgroups={f"{c}={v}": members(frame, c, v) for c, v in subgroup},
+            ),
+            population=read(population, separator=separator) if population else None,
+            progress=None if as_json else Shown(),
+            stop=stop,
+            start=levels_in(start) if start else None,
+        )
     if isinstance(found, search.NoneSatisfies):
         raise found.refusal()
     if output is not None:
         write(found.frame, output, separator=separator or ",")
-    result = outcome(found, sensitive=wanted)
+    result = outcome(found, sensitive={**{str(m.item): m.harmful for m in models if m.item}, **wanted})
     show(result, as_json=as_json, text="\n".join(lines(result)))
 
 
-def outcome(found: "Anonymised", *, sensitive: dict[str, tuple[str, ...] | None]) -> dict[str, Any]:
-    """What the search found, and what the table measures now."""
+def understood(
+    asked: tuple[str, ...],
+    frame: "pd.DataFrame",
+    ladder: Mapping[str, "Hierarchy"],
+    *,
+    orders: Mapping[str, tuple[str, ...]],
+    harmful: Mapping[str, tuple[str, ...] | None],
+    unit: str | None,
+) -> list["Model"]:
+    """The models as asked, with what each needs; k in households too where the table names them."""
+    from dataclasses import replace
+
+    from workbench.privacy.anonymity.classes import categories, require_columns
+    from workbench.privacy.anonymity.models import Model, read
+
+    items = {
+        item for _, _, rest in (text.partition("=") for text in asked) if (item := rest.partition(":")[2])
+    }
+    for item in items:
+        require_columns(frame, [item])
+    known = {item: order_of(categories(frame[item]).words, ladder.get(item)) for item in items}
+    models = [read(text, hierarchies=ladder, orders={**known, **orders}) for text in asked]
+    models = [
+        replace(model, harmful=harmful[model.item]) if model.item in harmful else model for model in models
+    ]
+    names = {model.name for model in models}
+    if unit is not None and "k-households" not in names:
+        models += [Model("k-households", model.limit) for model in models if model.name == "k"]
+    return models
+
+
+def order_of(words: tuple[str, ...], ladder: "Hierarchy | None") -> list[str]:
+    """The order of a sensitive item's values: of numbers, else that of its hierarchy, else of the words."""
+    from workbench.privacy.anonymity.diversity import numeric_order
+
+    try:
+        return numeric_order(words)
+    except Unusable:
+        return list(ladder.leaves(words)) if ladder else list(words)
+
+
+@contextlib.contextmanager
+def interruptible(seconds: float | None) -> Iterator["Stop"]:
+    """
+    Says when to stop: after so many seconds, or when the person does, once there is something to show.
+
+    A second Ctrl-C ends the command as it always does.
+    """
+    from workbench.privacy.anonymity.lattice import within
+
+    pressed = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(number: int, _: Any) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    late = within(seconds) if seconds else None
+    with contextlib.suppress(ValueError):  # signals belong to the main thread
+        signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda standing: bool(
+            (pressed and standing.best is not None) or (late is not None and late(standing))
+        )
+    finally:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
+
+
+class Shown:
+    """The standing of a long search on a terminal, one line that is written over."""
+
+    def __init__(self) -> None:
+        self.on = sys.stderr.isatty()
+        self.told = 0.0
+
+    def __call__(self, standing: "Standing") -> None:
+        if not self.on or time.monotonic() - self.told < 0.2:
+            return
+        self.told = time.monotonic()
+        best = "–" if standing.best is None else f"{standing.best:.6g}"
+        click.echo(
+            PROGRESS[language()].format(
+                share=standing.settled / standing.nodes, best=best, bound=standing.bound
+            ),
+            nl=False,
+            err=True,
+        )
+
+
+PROGRESS = {
+    "ja": "\r探索 {share:6.1%}  最良 {best}  下限 {bound:.6g}\033[K",
+    "en": "\rsearched {share:6.1%}  best {best}  bound {bound:.6g}\033[K",
+}
+
+
+def levels_in(path: Path) -> dict[str, int]:
+    """The levels that an earlier search printed."""
+    if not path.is_file():
+        raise NotFound(
+            ja="--start のファイルがありません。前の探索の --json の出力を指定してください。",
+            en="The file of --start is not there; name what an earlier search printed with --json.",
+        )
+    try:
+        return {str(item): int(level) for item, level in json.loads(path.read_bytes())["levels"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Unusable(
+            ja="--start のファイルに levels がありません。前の探索の --json の出力を指定してください。",
+            en="The file of --start holds no levels; name what an earlier search printed with --json.",
+        ) from None
+
+
+def outcome(found: "Anonymised", *, sensitive: Mapping[str, Any]) -> dict[str, Any]:
+    """What the search found and how far it is proved, and what the table measures now."""
     from workbench.privacy.anonymity import measure
     from workbench.privacy.anonymity.spread import Spread
 
     return {
         "levels": dict(found.levels),
-        "loss": found.loss,
+        "score": found.score,
+        "suppressed_rows": found.suppressed["overall"].rows,
+        "classes": len(found.classes),
+        "lattice": found.lattice,
+        "checked": found.looked_at,
+        "bound": found.bound,
+        "gap": found.gap,
+        "seconds": found.seconds,
+        "measure": found.measure.name,
+        "models": [text(model) for model in found.models],
         "losses": dict(found.losses),
         "suppressed": {
             name: {"rows": s.rows, "of": s.of, "share": s.share} for name, s in found.suppressed.items()
         },
-        "looked_at": found.looked_at,
-        "lattice": found.lattice,
         "measured": {
             **measure.of_classes(found.classes),
             "sensitive": {
@@ -110,6 +312,12 @@ def outcome(found: "Anonymised", *, sensitive: dict[str, tuple[str, ...] | None]
             },
         },
     }
+
+
+def text(model: "Model") -> str:
+    """A model as it is asked for."""
+    limit = f"{model.c:g},{model.limit:g}" if model.c is not None else f"{model.limit:g}"
+    return f"{model.name}={limit}" + (f":{model.item}" if model.item else "")
 
 
 def write(frame: "pd.DataFrame", path: Path, *, separator: str) -> None:

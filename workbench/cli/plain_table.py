@@ -132,6 +132,8 @@ def lines(measured: dict[str, Any], *, indent: str = "") -> Iterator[str]:
 
 def figure(value: Any) -> str:
     """A number as people read it; a dash where there is none."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(figure, value))
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
@@ -184,13 +186,19 @@ WORDS = {
         "marketer": "特定できる行の割合（販売型）",
         "reason": "理由",
         "levels": "一般化の段",
-        "loss": "情報損失",
         "losses": "項目別の情報損失",
         "suppressed": "抑制（削除）した行",
         "overall": "全体",
         "of": "対象の行数",
         "share": "割合",
-        "looked_at": "調べた組合せ",
+        "checked": "調べた組合せ",
+        "score": "情報損失",
+        "suppressed_rows": "抑制した行数",
+        "bound": "証明された下限",
+        "gap": "最適との差（0 は最適と証明済み）",
+        "seconds": "秒数",
+        "measure": "尺度",
+        "models": "プライバシーモデル",
         "lattice": "全ての組合せ",
         "measured": "加工後の表",
     },
@@ -240,13 +248,19 @@ WORDS = {
         "marketer": "share of rows found (marketer)",
         "reason": "reason",
         "levels": "levels of generalisation",
-        "loss": "information loss",
         "losses": "information loss by item",
         "suppressed": "suppressed rows",
         "overall": "overall",
         "of": "of",
         "share": "share",
-        "looked_at": "combinations looked at",
+        "checked": "combinations looked at",
+        "score": "information loss",
+        "suppressed_rows": "rows suppressed",
+        "bound": "proved lower bound",
+        "gap": "gap to the optimum (0: proved)",
+        "seconds": "seconds",
+        "measure": "measure",
+        "models": "privacy models",
         "lattice": "combinations in all",
         "measured": "the table now",
     },
