@@ -51,6 +51,31 @@ def test_entropy_l_of_a_uniform_class_is_exactly_its_number_of_values(values, ti
     assert diversity.entropy_l_by_class(spread).tolist() == [values]
 
 
+# (classes, l): which are not entropy l-diverse
+LITTLE = {
+    (("aaab", "abcd", "aabb"), 2): [True, False, False],
+    (("aaab",), 1.75): [False],
+    (("aaab",), 1.76): [True],
+    (("abc",), 3): [False],
+    (("aabbcc",), 3): [True],
+    (("a", "ab"), 1): [False, False],
+}
+
+
+@pytest.mark.parametrize(("asked", "said"), LITTLE.items())
+def test_on_the_limit_entropy_is_decided_as_arx_decides(asked, said):
+    """Two each of three values are 3-diverse by definition; ARX's rounding, like ours here, says they are not."""
+    classes, least = asked
+
+    assert diversity.too_little_entropy(spread_of(*classes), least).tolist() == said
+
+
+def test_a_class_that_no_row_is_in_has_too_little_entropy():
+    spread = spread_of("ab", "cd").merged(np.array([2, 0]), 3)
+
+    assert diversity.too_little_entropy(spread, 1.5).tolist() == [False, True, False]
+
+
 # (classes, l): r1 / (r_l + …) of each class
 RECURSIVE = {
     (("aaab",), 2): [3],

@@ -21,6 +21,7 @@ from workbench.scoring.recode import MISSING, UNSEEN
 
 # What sums of logarithms and shares lose to rounding, relative to their size.
 ROUNDING = 1e-12
+LOG_2 = np.log(2.0)
 
 
 def values_in_class(spread: Spread) -> Codes:
@@ -54,6 +55,22 @@ def snapped(values: Floats) -> Floats:
     """The values, a whole number where only rounding keeps them from it."""
     whole = np.round(values)
     return np.where(np.abs(values - whole) <= ROUNDING * whole, whole, values)
+
+
+def too_little_entropy(spread: Spread, l: float) -> NDArray[np.bool_]:  # noqa: E741 - the paper's letter
+    """
+    Which classes are not entropy l-diverse, decided on the limit itself as ARX decides; all that are not met.
+
+    A class uniform over three values is 3-diverse by definition, and in floating point by luck: ARX takes
+    one of each, and not two of each. Whoever compares a release with ARX's needs the same classes, and to
+    drop one too many harms nobody; so this works in its steps, in logarithms of base 2 made from natural
+    ones. `entropy_l_by_class` is exact.
+    """
+    rows = np.maximum(spread.rows, 1)
+    weighted = spread.count * (np.log(spread.count) / LOG_2)
+    sums = np.bincount(spread.in_class, weights=weighted, minlength=spread.classes)
+    entropy = -((sums / rows) - np.log(rows) / LOG_2)
+    return np.asarray((spread.rows == 0) | (entropy < np.log(l) / LOG_2) | (values_in_class(spread) < l))
 
 
 def recursive_c_by_class(spread: Spread, l: int) -> Floats:  # noqa: E741 - the paper's letter

@@ -199,7 +199,7 @@ def too_sure(model: Model, node: Node) -> Mask:
 
 
 def too_little_entropy(model: Model, node: Node) -> Mask:
-    return diversity.entropy_l_by_class(node.spread(model)) < model.limit * (1 - ROUNDING)
+    return diversity.too_little_entropy(node.spread(model), model.limit)
 
 
 def too_frequent(model: Model, node: Node) -> Mask:
