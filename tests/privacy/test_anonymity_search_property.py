@@ -236,13 +236,22 @@ def judged(node: tuple[int, ...], of: Task, rows: list[dict]) -> tuple[set[int],
     for place, row in enumerate(rows):
         classes[shown(row, node)].append(place)
     people = Counter(shown(row, node) for row in of.population.to_dict("records"))
+
+    def covered(place: int) -> float:
+        """Of classes of one size the finer one goes first, when what covers little is what costs little."""
+        at = zip(ITEMS, node, strict=True)
+        shares = [(cover(i, step, rows[place][i]) - 1) / (len(TABLES[i]) - 1) for i, step in at]
+        return round(sum(shares), 9) if of.measure.name == "loss" else 0.0
+
     of_class = [m for m in of.models if m.name not in {"average-risk", "sample-uniqueness"}]
     kept = [
         (label, members)
         for label, members in classes.items()
         if not any(class_fails(m, [rows[i] for i in members], of, people[label]) for m in of_class)
     ]
-    left = sorted((members for _, members in kept), key=lambda members: (len(members), members[0]))
+    left = sorted(
+        (members for _, members in kept), key=lambda members: (len(members), covered(members[0]), members[0])
+    )
     # In the order of the table of models, each on what the one before it left.
     for name in [m for m in of.models if m not in of_class]:
         while left and not holds(name, left):

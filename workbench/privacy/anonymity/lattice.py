@@ -281,7 +281,7 @@ class Table:
     def look_fully(self, node: Steps) -> "Finding":
         """A look that asks every model in turn: the sticky ones, the others, those of the table."""
         member, count = self.grouping.classes(node)
-        here = Node.of(self.compact, member, count)
+        here = Node.of(self.compact, member, count, steps=node if self.measure.name == "loss" else None)
         for model in self.models:
             if model.sticky:
                 here.failing |= model.rule.fails(model, here)

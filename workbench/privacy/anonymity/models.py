@@ -82,17 +82,22 @@ class Model:
 
 @dataclass
 class Node:
-    """The classes of a table at one node, and what the models ask of them. `failing` grows as they are asked."""
+    """
+    The classes of a table at one node, and what the models ask of them. `failing` grows as they are asked.
+
+    `steps` is given where it matters how much of their domain the labels of a class cover.
+    """
 
     compact: Compact
     member: Codes
     sizes: Codes
     failing: Mask
+    steps: Sequence[int] | None = None
 
     @classmethod
-    def of(cls, compact: Compact, member: Codes, count: int) -> "Node":
+    def of(cls, compact: Compact, member: Codes, count: int, *, steps: Sequence[int] | None = None) -> "Node":
         sizes = np.bincount(member, weights=compact.rows, minlength=count).astype(np.int64)
-        return cls(compact, member, sizes, np.zeros(count, dtype=bool))
+        return cls(compact, member, sizes, np.zeros(count, dtype=bool), steps)
 
     def spread(self, model: Model) -> Spread:
         """The spread of the model's item over the classes that do not fail yet."""
@@ -117,6 +122,22 @@ class Node:
         if people is None:
             return self.sizes
         return distinct_by(self.member[people.combination], people.who, classes=len(self.sizes))
+
+    @cached_property
+    def appears(self) -> Codes:
+        """The first combination of each class, which are numbered as they appear in the table."""
+        first = np.zeros(len(self.sizes), dtype=np.int64)
+        # Written backwards, the first of each class is what stays.
+        first[self.member[::-1]] = np.arange(len(self.member))[::-1]
+        return first
+
+    @cached_property
+    def covered(self) -> NDArray[np.float64]:
+        """The share of its leaves that each label of a class covers, summed over items; 0 where that is all one."""
+        total = np.zeros(len(self.sizes))
+        for axis, step, codes in zip(self.compact.axes, self.steps or (), self.compact.codes, strict=False):
+            total += (axis.cover[step][codes[self.appears]] - 1) / max(axis.leaves - 1, 1)
+        return total
 
     def fewer(self, people: Pairs | None, least: float) -> Mask:
         """The classes with fewer than `least` persons or households; none where the table names none."""
@@ -244,11 +265,12 @@ def smallest_until(node: Node, holds: Callable[[Codes, Codes], Mask]) -> Mask:
     """
     The fewest of the smallest classes without which the others hold; all of them if they never do.
 
-    `holds` takes the running number of persons and of rows (rows, from the largest class down) … each entry
-    says whether the classes from there on hold. Of classes of one size those that appear first go first.
+    `holds` takes the persons and the rows of the classes from the smallest up, and says for each whether it
+    and all larger ones hold. Of classes of one size go first, as in ARX, so that scores agree: for the measure
+    "loss" those whose labels cover least, then those that appear first in the table.
     """
     left = np.flatnonzero((node.sizes > 0) & ~node.failing)
-    order = left[np.argsort(node.persons[left], kind="stable")]
+    order = left[np.lexsort((node.appears[left], node.covered[left], node.persons[left]))]
     held = np.append(holds(node.persons[order], node.sizes[order]), True)
     found = np.zeros(len(node.sizes), dtype=bool)
     found[order[: int(np.argmax(held))]] = True
