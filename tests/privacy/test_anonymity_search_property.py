@@ -19,6 +19,7 @@ from scipy.optimize import linprog
 from workbench.privacy.anonymity import kernels, kernels_plain
 from workbench.privacy.anonymity.best_first import BestFirst
 from workbench.privacy.anonymity.compact import Compact
+from workbench.privacy.anonymity.grouping import Grouping
 from workbench.privacy.anonymity.hierarchies import from_rows
 from workbench.privacy.anonymity.lattice import Limits, Search
 from workbench.privacy.anonymity.measures import AGGREGATES, MEASURES, ByItem, Measure
@@ -418,6 +419,35 @@ def test_a_lattice_that_is_not_written_out_has_the_same_optimum():
 def test_without_numba_the_optimum_is_the_same():
     for number in SHUFFLED[40:80]:
         expect_equal(number, Search, kernels_plain)
+
+
+@pytest.mark.parametrize("module", [kernels.KERNELS, kernels_plain])
+def test_small_classes_are_those_that_counting_finds(module):
+    """Whatever bases were made on the way: the quick look, the full look and a plain count agree at every node."""
+    for number in range(12):
+        draw = np.random.default_rng(number)
+        of = replace(
+            task(number), frame=table(draw, rows=int(draw.integers(1, 400))), limits=Limits(overall=1.0)
+        )
+        small = compact(replace(of, models=[]))
+        grouping = Grouping(small, kernels=module)
+        for place in draw.permutation(len(NODES)):
+            node = NODES[place]
+            labels = [
+                a.place[step][codes] for a, step, codes in zip(small.axes, node, small.codes, strict=True)
+            ]
+            sizes = pd.Series(small.rows).groupby(labels).transform("sum").to_numpy()
+            failing = sizes < 5
+            found = grouping.small(node, least=5, most_lost=len(of.frame))
+            covered = [
+                int((small.rows * a.cover[step][codes])[failing].sum())
+                for a, step, codes in zip(small.axes, node, small.codes, strict=True)
+            ]
+
+            assert found.combinations.tolist() == failing.tolist()
+            assert (found.rows, found.cover.tolist()) == (small.rows[failing].sum(), covered)
+            member, count = grouping.classes(node)
+            assert np.bincount(member, weights=small.rows, minlength=count)[member].tolist() == sizes.tolist()
 
 
 def test_every_model_measure_and_limit_is_met():

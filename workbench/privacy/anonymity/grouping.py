@@ -4,9 +4,10 @@ Grouping the combinations of a table at a node of the lattice, as fast as one ca
 Three things make it fast. Items are packed into a few words, so that a combination's key at a node is a sum
 of three or four look-ups. A node is not grouped from the combinations but from a *base*: the classes of a
 finer node, at which only the items of most values are generalised, as far as at the node; nodes looked at one
-after the other mostly have their base in common. And a base is sorted by one of these items, so that no class
-is in two parts: a part's hash table stays in the cache, a node at which too many rows fail is left after a
-few parts, and parts are shared among threads.
+after the other mostly have their base in common. And a base is sorted by one of these items, from its coarsest
+labels down, and cut where its label at the node changes, so that no class is in two parts: a part's hash
+table stays in the cache, a node at which too many rows fail is left after a few parts, and parts are shared
+among threads.
 """
 
 import os
@@ -54,8 +55,8 @@ class Base:
     """
     The classes of a node, one entry each: their value of each axis, that of each word, and their rows.
 
-    `member` gives each combination's class. No class of a node that has this base is in two of the parts,
-    which begin at `starts`.
+    `member` gives each combination's class. They are sorted by `axis`, so that those with one label of it
+    stand together, on whatever level.
     """
 
     node: tuple[int, ...]
@@ -63,7 +64,7 @@ class Base:
     codes: NDArray[np.int32]
     words: list[NDArray[np.uint16]]
     rows: Codes
-    starts: Codes
+    axis: int
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,8 +102,10 @@ class Grouping:
         self.offsets = [np.cumsum([0, *(word.size for word in words)]) for words in self.chapters]
         self.cover_starts, self.covers = laid_out(compact.axes)
         bottom = (0,) * len(sizes)
+        self.ranks = [nested_rank(compact.axes[axis]) for axis in self.deciding]
         self.bases = {bottom: self.first_base(bottom)}
         self.source = {bottom: bottom}
+        self.parts: dict[tuple[tuple[int, ...], int], Codes] = {}
 
     def classes(self, node: Steps) -> tuple[Codes, int]:
         """The class of each combination at a node, and how many classes there are."""
@@ -167,20 +170,30 @@ class Grouping:
         """The same part by part; by as many threads as there are processors where that is worth it."""
         tables, offsets = self.key_tables(0, node)
         space = min(self.space(range(len(node)), node), len(base))
+        starts = self.starts(base, node[base.axis])
 
         def look(begin: int, end: int) -> int:
             lost, _ = self.kernels.small_classes(
-                base.words[0], base.rows, tables, offsets, base.starts, begin, end,
+                base.words[0], base.rows, tables, offsets, starts, begin, end,
                 space, least, most_lost, failing,
             )  # fmt: skip
             return int(lost)
 
-        parts = len(base.starts) - 1
+        parts = len(starts) - 1
         if len(base) < WORTH_THREADS or parts < 2 or workers() < 2:
             return look(0, parts)
         targets = np.linspace(0, len(base), workers() + 1)[1:-1]
-        cuts = [0, *np.searchsorted(base.starts, targets).tolist(), parts]
+        cuts = [0, *np.searchsorted(starts, targets).tolist(), parts]
         return sum(pool().map(lambda cut: look(*cut), [cut for cut in pairwise(cuts) if cut[0] < cut[1]]))
+
+    def starts(self, base: Base, step: int) -> Codes:
+        """Where a base is cut for nodes that have this step of its axis; the last entry is its length."""
+        key = base.node, step
+        if key not in self.parts:
+            label = self.compact.axes[base.axis].place[step][base.codes[:, base.axis]]
+            cuts = np.flatnonzero(np.diff(label)) + 1
+            self.parts[key] = np.concatenate([[0], cuts, [len(base)]]).astype(np.int64)
+        return self.parts[key]
 
     def base(self, node: Steps) -> Base:
         """The base of a node: the deciding axes as they are there, the others as fine as they come."""
@@ -208,7 +221,7 @@ class Grouping:
         """The combinations themselves."""
         codes = np.stack([values.astype(np.int32) for values in self.compact.codes], axis=1)
         every = np.arange(self.combinations)
-        whole = Base(bottom, every, codes, [], self.compact.rows, every[:0])
+        whole = Base(bottom, every, codes, [], self.compact.rows, axis=0)
         return self.sorted_base(bottom, whole, every, self.combinations)
 
     def sorted_base(self, node: tuple[int, ...], finer: Base, member: Codes, count: int) -> Base:
@@ -216,25 +229,33 @@ class Grouping:
         rows = np.bincount(member, weights=finer.rows, minlength=count).astype(np.int64)
         some = np.empty(count, dtype=np.int64)
         some[member] = np.arange(len(member))
-        labels = [
-            self.compact.axes[axis].place[node[axis]][finer.codes[some, axis]] for axis in self.deciding
-        ]
-        axis = min(
-            range(len(labels)), key=lambda n: (np.square(np.bincount(labels[n]) / max(count, 1)).sum(), n)
-        )
-        order = np.argsort(labels[axis].astype(np.int32), kind="stable")
+        alike = [self.alike(axis, node[axis], finer.codes[some, axis]) for axis in self.deciding]
+        chosen = alike.index(min(alike))
+        axis = self.deciding[chosen]
+        order = np.argsort(self.ranks[chosen][finer.codes[some, axis]], kind="stable")
         place = np.empty(count, dtype=np.int64)
         place[order] = np.arange(count)
         codes = np.ascontiguousarray(finer.codes[some[order]])
-        cuts = np.flatnonzero(np.diff(labels[axis][order])) + 1
         return Base(
             node=node,
             member=place[member[finer.member]],
             codes=codes,
             words=[in_words(self.compact.axes, words, codes) for words in self.chapters],
             rows=rows[order],
-            starts=np.concatenate([[0], cuts, [count]]).astype(np.int64),
+            axis=axis,
         )
+
+    def alike(self, axis: int, step: int, codes: NDArray[np.int32]) -> float:
+        """How likely two classes have the same label of an axis."""
+        shares = np.bincount(self.compact.axes[axis].place[step][codes]) / max(len(codes), 1)
+        return float(np.square(shares).sum())
+
+
+def nested_rank(axis: Axis) -> Codes:
+    """The place of each value of step 0 when values are sorted by their coarsest labels, then the finer ones."""
+    rank = np.empty(axis.sizes[0], dtype=np.int32)
+    rank[np.lexsort(axis.place)] = np.arange(axis.sizes[0])
+    return rank if axis.sizes[0] >= 2**16 else rank.astype(np.uint16)
 
 
 def chapters(axes: Sequence[Axis]) -> list[list[Word]]:
