@@ -17,7 +17,7 @@ lies below. (Half way up, as Flash does it, took two to three times as many look
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -280,25 +280,38 @@ class Table:
 
     def look_fully(self, node: Steps) -> "Finding":
         """A look that asks every model in turn: the sticky ones, the others, those of the table."""
-        member, count = self.grouping.classes(node)
-        here = Node.of(self.compact, member, count, steps=node if self.measure.name == "loss" else None)
-        for model in self.models:
-            if model.sticky:
-                here.failing |= model.rule.fails(model, here)
+        here = self.classes_at(node)
+        self.ask(here, sticky=True)
         sticky = self.look_at(node, here)
         finding = self.finding(sticky)
         if self.excesses(sticky.combinations):
             self.keep(self.judged(sticky))
-            return Finding(**{**vars(finding), "closes": True})
-        for of_table in (False, True):
-            for model in self.models:
-                if not model.sticky and model.rule.of_table == of_table:
-                    here.failing |= model.rule.fails(model, here)
+            return replace(finding, closes=True)
+        self.ask(here, sticky=False)
         final = self.look_at(node, here)
-        verdict = self.judged(final)
-        self.keep(verdict)
+        self.keep(self.judged(final))
         over = final.suppressed > self.allowed
-        return Finding(**{**vars(finding), "closes": over and (self.only_joining or self.countable)})
+        return replace(finding, closes=over and (self.only_joining or self.countable))
+
+    def classes_at(self, node: Steps) -> Node:
+        """The classes of a node, of which none fails yet."""
+        member, count = self.grouping.classes(node)
+        return Node.of(self.compact, member, count, steps=node if self.measure.name == "loss" else None)
+
+    def ask(self, here: Node, *, sticky: bool) -> None:
+        """Ask the models that are sticky, or the others, those of the table last."""
+        for model in sorted(self.models, key=lambda model: model.rule.of_table):
+            if model.sticky == sticky:
+                here.failing |= model.rule.fails(model, here)
+
+    def failing_at(self, node: Steps) -> Mask:
+        """The combinations in classes that fail at a node."""
+        if self.quick:
+            return self.grouping.small(node, least=self.least_rows, most_lost=self.compact.total).combinations
+        here = self.classes_at(node)
+        for sticky in (True, False):
+            self.ask(here, sticky=sticky)
+        return here.failing[here.member]
 
     def look_at(self, node: Steps, here: Node) -> Look:
         return Look(self.compact, node, here.member, here.sizes, here.failing & (here.sizes > 0))

@@ -358,7 +358,12 @@ def none_satisfies(search: Search | BestFirst) -> NoneSatisfies:
 
 
 def levels_of(compact: Compact, verdict: Verdict) -> dict[str, int]:
-    return {axis.item: axis.levels[step] for axis, step in zip(compact.axes, verdict.node, strict=True)}
+    return levels_of_node(compact, verdict.node)
+
+
+def levels_of_node(compact: Compact, node: Sequence[int]) -> dict[str, int]:
+    """The level of each item at a node."""
+    return {axis.item: axis.levels[step] for axis, step in zip(compact.axes, node, strict=True)}
 
 
 def suppressed_of(search: Search | BestFirst, verdict: Verdict) -> dict[str, Suppressed]:
