@@ -4,10 +4,10 @@ Grouping the combinations of a table at a node of the lattice, as fast as one ca
 Three things make it fast. Items are packed into a few words, so that a combination's key at a node is a sum
 of three or four look-ups. A node is not grouped from the combinations but from a *base*: the classes of a
 finer node, at which only the items of most values are generalised, as far as at the node; nodes looked at one
-after the other mostly have their base in common. And a base is sorted by one of these items, from its coarsest
-labels down, and cut where its label at the node changes, so that no class is in two parts: a part's hash
-table stays in the cache, a node at which too many rows fail is left after a few parts, and parts are shared
-among threads.
+after the other mostly have their base in common. And a base is sorted by an item whose labels stay apart at
+the node, from its coarsest labels down, and cut where its label there changes, so that no class is in two
+parts: a part's hash table stays in the cache, a node at which too many rows fail is left after a few parts,
+and parts are shared among threads.
 """
 
 import os
@@ -34,7 +34,9 @@ LARGEST_WORD = 1024
 # Items by which bases are made: more give smaller bases, which are shared by fewer nodes.
 DECIDING = 3
 # A base is kept if it has no more than this share of the classes it was made from.
-SMALLER = 0.8
+SMALLER = 0.6
+# In how many orders a base is kept.
+MOST_ORDERS = 3
 # How many combinations all bases may have, in tables of the search.
 ROOM = 4
 # Below this, starting threads costs more than they bring.
@@ -51,20 +53,31 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Base:
+class Order:
     """
-    The classes of a node, one entry each: their value of each axis, that of each word, and their rows.
+    The classes of a base sorted by an axis: their values of each axis and word, their rows, and their places.
 
-    `member` gives each combination's class. They are sorted by `axis`, so that those with one label of it
-    stand together, on whatever level.
+    Those with one label of the axis stand together, on whatever level.
     """
+
+    axis: int
+    codes: NDArray[np.int32]
+    words: NDArray[np.uint16]
+    rows: Codes
+    place: Codes
+    parts: dict[int, Codes]
+
+
+@dataclass(frozen=True)
+class Base:
+    """The classes of a node, one entry each; `member` gives each combination's class."""
 
     node: tuple[int, ...]
     member: Codes
     codes: NDArray[np.int32]
     words: list[NDArray[np.uint16]]
     rows: Codes
-    axis: int
+    orders: dict[int, Order]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,18 +88,19 @@ class Small:
     """
     The rows in classes that are too small, how much they cover of each item, and the classes of the base.
 
-    Not all of them where there were more than was asked for.
+    Where there were more rows than was asked for, not all of them are found, and nothing of their cover.
     """
 
     rows: int
     cover: Codes
     base: Base
+    place: Codes
     failing: Mask
 
     @property
     def combinations(self) -> Mask:
         """Which combinations fail."""
-        return self.failing[self.base.member]
+        return self.failing[self.place[self.base.member]]
 
 
 class Grouping:
@@ -102,10 +116,9 @@ class Grouping:
         self.offsets = [np.cumsum([0, *(word.size for word in words)]) for words in self.chapters]
         self.cover_starts, self.covers = laid_out(compact.axes)
         bottom = (0,) * len(sizes)
-        self.ranks = [nested_rank(compact.axes[axis]) for axis in self.deciding]
+        self.alike = [alike(axis, codes) for axis, codes in zip(compact.axes, compact.codes, strict=True)]
         self.bases = {bottom: self.first_base(bottom)}
         self.source = {bottom: bottom}
-        self.parts: dict[tuple[tuple[int, ...], int], Codes] = {}
 
     def classes(self, node: Steps) -> tuple[Codes, int]:
         """The class of each combination at a node, and how many classes there are."""
@@ -153,47 +166,69 @@ class Grouping:
     def small(self, node: Steps, *, least: int, most_lost: int) -> Small:
         """The classes of fewer than `least` rows; once they have more than `most_lost` rows, no more of them."""
         base = self.base(node)
+        order = self.order(base, node)
         failing = np.zeros(len(base), dtype=bool)
         if len(self.chapters) == 1:
-            rows = self.small_in_parts(base, node, least, most_lost, failing)
+            rows = self.small_in_parts(order, node, least, most_lost, failing)
         else:
             member, count = self.classes_of(base, node)
-            failing[:] = (np.bincount(member, weights=base.rows, minlength=count) < least)[member]
-            rows = int(base.rows[failing].sum())
+            small = np.bincount(member, weights=base.rows, minlength=count) < least
+            failing[order.place] = small[member]
+            rows = int(order.rows[failing].sum())
         cover = np.zeros(len(self.compact.axes), dtype=np.int64)
-        if rows:
+        if 0 < rows <= most_lost:
             at = np.array([starts[step] for starts, step in zip(self.cover_starts, node, strict=True)])
-            self.kernels.lost_cover(failing, base.codes, base.rows, self.covers, at, cover)
-        return Small(rows=rows, cover=cover, base=base, failing=failing)
+            self.kernels.lost_cover(failing, order.codes, order.rows, self.covers, at, cover)
+        return Small(rows=rows, cover=cover, base=base, place=order.place, failing=failing)
 
-    def small_in_parts(self, base: Base, node: Steps, least: int, most_lost: int, failing: Mask) -> int:
+    def small_in_parts(self, order: Order, node: Steps, least: int, most_lost: int, failing: Mask) -> int:
         """The same part by part; by as many threads as there are processors where that is worth it."""
         tables, offsets = self.key_tables(0, node)
-        space = min(self.space(range(len(node)), node), len(base))
-        starts = self.starts(base, node[base.axis])
+        space = min(self.space(range(len(node)), node), len(failing))
+        starts = self.starts(order, node[order.axis])
 
         def look(begin: int, end: int) -> int:
             lost, _ = self.kernels.small_classes(
-                base.words[0], base.rows, tables, offsets, starts, begin, end,
+                order.words, order.rows, tables, offsets, starts, begin, end,
                 space, least, most_lost, failing,
             )  # fmt: skip
             return int(lost)
 
         parts = len(starts) - 1
-        if len(base) < WORTH_THREADS or parts < 2 or workers() < 2:
+        if len(failing) < WORTH_THREADS or parts < 2 or workers() < 2:
             return look(0, parts)
-        targets = np.linspace(0, len(base), workers() + 1)[1:-1]
+        targets = np.linspace(0, len(failing), workers() + 1)[1:-1]
         cuts = [0, *np.searchsorted(starts, targets).tolist(), parts]
         return sum(pool().map(lambda cut: look(*cut), [cut for cut in pairwise(cuts) if cut[0] < cut[1]]))
 
-    def starts(self, base: Base, step: int) -> Codes:
-        """Where a base is cut for nodes that have this step of its axis; the last entry is its length."""
-        key = base.node, step
-        if key not in self.parts:
-            label = self.compact.axes[base.axis].place[step][base.codes[:, base.axis]]
+    def starts(self, order: Order, step: int) -> Codes:
+        """Where the parts begin for nodes that have this step of the order's axis; the last entry is the length."""
+        if step not in order.parts:
+            label = self.compact.axes[order.axis].place[step][order.codes[:, order.axis]]
             cuts = np.flatnonzero(np.diff(label)) + 1
-            self.parts[key] = np.concatenate([[0], cuts, [len(base)]]).astype(np.int64)
-        return self.parts[key]
+            order.parts[step] = np.concatenate([[0], cuts, [len(label)]]).astype(np.int64)
+        return order.parts[step]
+
+    def order(self, base: Base, node: Steps) -> Order:
+        """A base in the order of the axis whose labels at the node tell most apart, of few that are kept."""
+        axes = range(len(node)) if len(base.orders) < MOST_ORDERS else base.orders
+        axis = min(axes, key=lambda axis: (self.alike[axis][node[axis]], axis))
+        if axis not in base.orders:
+            base.orders[axis] = self.sorted_by(base, axis)
+        return base.orders[axis]
+
+    def sorted_by(self, base: Base, axis: int) -> Order:
+        sorting = np.argsort(nested_rank(self.compact.axes[axis])[base.codes[:, axis]], kind="stable")
+        place = np.empty(len(base), dtype=np.int64)
+        place[sorting] = np.arange(len(base))
+        return Order(
+            axis=axis,
+            codes=np.ascontiguousarray(base.codes[sorting]),
+            words=np.ascontiguousarray(base.words[0][:, sorting]),
+            rows=base.rows[sorting],
+            place=place,
+            parts={},
+        )
 
     def base(self, node: Steps) -> Base:
         """The base of a node: the deciding axes as they are there, the others as fine as they come."""
@@ -214,41 +249,32 @@ class Grouping:
         member, count = self.classes_of(finer, asked)
         if count > SMALLER * len(finer):
             return finer.node
-        self.bases[asked] = self.sorted_base(asked, finer, member, count)
+        self.bases[asked] = self.joined(asked, finer, member, count)
         return asked
 
     def first_base(self, bottom: tuple[int, ...]) -> Base:
         """The combinations themselves."""
         codes = np.stack([values.astype(np.int32) for values in self.compact.codes], axis=1)
         every = np.arange(self.combinations)
-        whole = Base(bottom, every, codes, [], self.compact.rows, axis=0)
-        return self.sorted_base(bottom, whole, every, self.combinations)
+        return Base(bottom, every, codes, self.in_words(codes), self.compact.rows, {})
 
-    def sorted_base(self, node: tuple[int, ...], finer: Base, member: Codes, count: int) -> Base:
-        """The classes of `finer` put together by `member`, in the order of the axis that tells most apart."""
+    def joined(self, node: tuple[int, ...], finer: Base, member: Codes, count: int) -> Base:
+        """The classes of `finer` put together by `member`."""
         rows = np.bincount(member, weights=finer.rows, minlength=count).astype(np.int64)
         some = np.empty(count, dtype=np.int64)
         some[member] = np.arange(len(member))
-        alike = [self.alike(axis, node[axis], finer.codes[some, axis]) for axis in self.deciding]
-        chosen = alike.index(min(alike))
-        axis = self.deciding[chosen]
-        order = np.argsort(self.ranks[chosen][finer.codes[some, axis]], kind="stable")
-        place = np.empty(count, dtype=np.int64)
-        place[order] = np.arange(count)
-        codes = np.ascontiguousarray(finer.codes[some[order]])
-        return Base(
-            node=node,
-            member=place[member[finer.member]],
-            codes=codes,
-            words=[in_words(self.compact.axes, words, codes) for words in self.chapters],
-            rows=rows[order],
-            axis=axis,
-        )
+        codes = finer.codes[some]
+        return Base(node, member[finer.member], codes, self.in_words(codes), rows, {})
 
-    def alike(self, axis: int, step: int, codes: NDArray[np.int32]) -> float:
-        """How likely two classes have the same label of an axis."""
-        shares = np.bincount(self.compact.axes[axis].place[step][codes]) / max(len(codes), 1)
-        return float(np.square(shares).sum())
+    def in_words(self, codes: NDArray[np.int32]) -> list[NDArray[np.uint16]]:
+        return [in_words(self.compact.axes, words, codes) for words in self.chapters]
+
+
+def alike(axis: Axis, codes: Codes) -> list[float]:
+    """For each step, how likely two combinations have the same label."""
+    met = np.bincount(codes, minlength=axis.sizes[0])
+    labels = [np.bincount(place, weights=met) / max(len(codes), 1) for place in axis.place]
+    return [float(np.square(shares).sum()) for shares in labels]
 
 
 def nested_rank(axis: Axis) -> Codes:

@@ -261,11 +261,11 @@ class Table:
     def look_quickly(self, node: Steps) -> "Finding":
         """A look where only rows are counted, which ends as soon as too many fail."""
         small = self.grouping.small(node, least=self.least_rows, most_lost=self.allowed)
-        surcharge = self.by_item.quick(self.measure, self.compact, node, small.rows, small.cover)  # type: ignore[union-attr,misc]
         if small.rows > self.allowed:
             if node == self.top:
                 self.keep_top(node)
-            return Finding(surcharge=surcharge, closes=True)
+            return Finding(closes=True)
+        surcharge = self.by_item.quick(self.measure, self.compact, node, small.rows, small.cover)  # type: ignore[union-attr,misc]
         losses = self.alone_at(node) + surcharge
         key, _ = self.keyed(losses)
         if self.best is None or key < self.best.key:
@@ -462,7 +462,7 @@ class Search(Table):
         finding = self.look(node)
         at = np.array(node, dtype=np.int64)
         place = int((at * self.strides).sum())
-        if finding.surcharge is not None and finding.surcharge.any():
+        if finding.surcharge is not None and not finding.closes and finding.surcharge.any():
             self.remember(node, finding.surcharge)
         if finding.above is not None:
             self.kernels.raise_above(at, self.shape, self.strides, finding.above, self.bounds)
