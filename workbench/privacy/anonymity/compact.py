@@ -128,7 +128,7 @@ class Compact:
         """How many steps each axis has."""
         return tuple(len(axis.levels) for axis in self.axes)
 
-    @property
+    @cached_property
     def total(self) -> int:
         return len(self.row)
 

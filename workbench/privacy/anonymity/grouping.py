@@ -55,16 +55,18 @@ class Word:
 @dataclass(frozen=True)
 class Order:
     """
-    The classes of a base sorted by an axis: their values of each axis and word, their rows, and their places.
+    The classes of a base sorted by an axis: which they are, their values of each word, and their rows.
 
-    Those with one label of the axis stand together, on whatever level.
+    Those with one label of the axis stand together, on whatever level. Their values of each axis are the
+    entries `at` of `codes`, which is a sorted copy where that is small.
     """
 
     axis: int
+    sorting: Codes
+    at: Codes
     codes: NDArray[np.int32]
     words: NDArray[np.uint16]
     rows: Codes
-    place: Codes
     parts: dict[int, Codes]
 
 
@@ -94,13 +96,15 @@ class Small:
     rows: int
     cover: Codes
     base: Base
-    place: Codes
+    order: Order
     failing: Mask
 
     @property
     def combinations(self) -> Mask:
         """Which combinations fail."""
-        return self.failing[self.place[self.base.member]]
+        classes = np.empty(len(self.base), dtype=bool)
+        classes[self.order.sorting] = self.failing
+        return classes[self.base.member]
 
 
 class Grouping:
@@ -169,19 +173,19 @@ class Grouping:
         order = self.order(base, node)
         failing = np.zeros(len(base), dtype=bool)
         if len(self.chapters) == 1:
-            rows = self.small_in_parts(order, node, least, most_lost, failing)
+            rows = self.small_in_parts(order, node, least=least, most_lost=most_lost, failing=failing)
         else:
             member, count = self.classes_of(base, node)
             small = np.bincount(member, weights=base.rows, minlength=count) < least
-            failing[order.place] = small[member]
+            failing[:] = small[member][order.sorting]
             rows = int(order.rows[failing].sum())
         cover = np.zeros(len(self.compact.axes), dtype=np.int64)
         if 0 < rows <= most_lost:
             at = np.array([starts[step] for starts, step in zip(self.cover_starts, node, strict=True)])
-            self.kernels.lost_cover(failing, order.codes, order.rows, self.covers, at, cover)
-        return Small(rows=rows, cover=cover, base=base, place=order.place, failing=failing)
+            self.kernels.lost_cover(failing, order.at, order.codes, order.rows, self.covers, at, cover)
+        return Small(rows=rows, cover=cover, base=base, order=order, failing=failing)
 
-    def small_in_parts(self, order: Order, node: Steps, least: int, most_lost: int, failing: Mask) -> int:
+    def small_in_parts(self, order: Order, node: Steps, *, least: int, most_lost: int, failing: Mask) -> int:
         """The same part by part; by as many threads as there are processors where that is worth it."""
         tables, offsets = self.key_tables(0, node)
         space = min(self.space(range(len(node)), node), len(failing))
@@ -204,7 +208,7 @@ class Grouping:
     def starts(self, order: Order, step: int) -> Codes:
         """Where the parts begin for nodes that have this step of the order's axis; the last entry is the length."""
         if step not in order.parts:
-            label = self.compact.axes[order.axis].place[step][order.codes[:, order.axis]]
+            label = self.compact.axes[order.axis].place[step][order.codes[order.at, order.axis]]
             cuts = np.flatnonzero(np.diff(label)) + 1
             order.parts[step] = np.concatenate([[0], cuts, [len(label)]]).astype(np.int64)
         return order.parts[step]
@@ -219,16 +223,11 @@ class Grouping:
 
     def sorted_by(self, base: Base, axis: int) -> Order:
         sorting = np.argsort(nested_rank(self.compact.axes[axis])[base.codes[:, axis]], kind="stable")
-        place = np.empty(len(base), dtype=np.int64)
-        place[sorting] = np.arange(len(base))
-        return Order(
-            axis=axis,
-            codes=np.ascontiguousarray(base.codes[sorting]),
-            words=np.ascontiguousarray(base.words[0][:, sorting]),
-            rows=base.rows[sorting],
-            place=place,
-            parts={},
-        )
+        words = np.stack([word[sorting] for word in base.words[0]])
+        at, codes = sorting, base.codes
+        if len(base) < WORTH_THREADS:
+            at, codes = np.arange(len(base)), base.codes[sorting]
+        return Order(axis, sorting, at, codes, words, base.rows[sorting], {})
 
     def base(self, node: Steps) -> Base:
         """The base of a node: the deciding axes as they are there, the others as fine as they come."""

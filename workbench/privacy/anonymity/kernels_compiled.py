@@ -136,12 +136,12 @@ def small_classes(
 
 
 @compiled
-def lost_cover(failing: Any, codes: Any, rows: Any, cover: Any, starts: Any, lost: Any) -> None:
+def lost_cover(failing: Any, sorting: Any, codes: Any, rows: Any, cover: Any, starts: Any, lost: Any) -> None:
     axes = codes.shape[1]
     for c in range(len(failing)):
         if failing[c]:
             for a in range(axes):
-                lost[a] += rows[c] * cover[starts[a] + codes[c, a]]
+                lost[a] += rows[c] * cover[starts[a] + codes[sorting[c], a]]
 
 
 @compiled

@@ -64,11 +64,11 @@ def small_classes(
     return lost, end
 
 
-def lost_cover(failing: Any, codes: Any, rows: Any, cover: Any, starts: Any, lost: Any) -> None:
-    """Add to `lost`, for each axis, rows times cover of the failing combinations; `codes` has a row for each."""
+def lost_cover(failing: Any, sorting: Any, codes: Any, rows: Any, cover: Any, starts: Any, lost: Any) -> None:
+    """Add to `lost`, for each axis, rows times cover of the failing; `codes` has a row for each, by `sorting`."""
     here = np.flatnonzero(failing)
     for axis, start in enumerate(starts):
-        lost[axis] += (rows[here] * cover[start + codes[here, axis]]).sum()
+        lost[axis] += (rows[here] * cover[start + codes[sorting[here], axis]]).sum()
 
 
 def aggregate(kind: int, values: Any, weights: Any) -> Any:

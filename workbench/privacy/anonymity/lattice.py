@@ -267,8 +267,7 @@ class Table:
             return Finding(closes=True)
         surcharge = self.by_item.quick(self.measure, self.compact, node, small.rows, small.cover)  # type: ignore[union-attr,misc]
         losses = self.alone_at(node) + surcharge
-        key, _ = self.keyed(losses)
-        if self.best is None or key < self.best.key:
+        if self.best is None or self.keyed(losses)[0] < self.best.key:
             self.keep(self.verdict(node, small.combinations, losses, 0.0))
         return Finding(surcharge=surcharge)
 

@@ -195,7 +195,7 @@ def loss_alone(measure: Measure, compact: Compact, axis: int, step: int) -> floa
 
 def loss_units(compact: Compact, g: float) -> Floats:
     """What is stretched to 1, in rows times leaves; without end for an item of one value, which no label loses."""
-    return np.where(compact.leaves > 1, compact.total * (compact.leaves - g), np.inf)
+    return compact.total * np.where(compact.leaves > 1, compact.leaves - g, np.inf)
 
 
 def loss_surcharge(
