@@ -28,10 +28,8 @@ from workbench.home import Home
 from workbench.lab.kernels import KERNEL, Kernels
 from workbench.lab.session import Session
 from workbench.population import generate
-from workbench.privacy.anonymity import hierarchies, metrics
+from workbench.privacy.anonymity import metrics
 from workbench.privacy.anonymity.classes import Classes
-from workbench.privacy.anonymity.lattice import Limits
-from workbench.privacy.anonymity.search import anonymise
 from workbench.scoring import engine
 from workbench.scoring.model import Capacity, Feature, Model, Threshold
 from workbench.state import State
@@ -81,25 +79,6 @@ def test_k_and_l_against_pycanon(adult):
     _, theirs = timed(lambda: anonymity.k_anonymity(adult, QUASI))
 
     show("k on Adult, CPU", mine, theirs, against="pycanon")
-
-
-@pytest.mark.parametrize("limit", [0.0, 0.02, 0.05])
-def test_the_search_against_one_distinct_count(adult, limit):
-    """The unit is one numpy.unique over the packed table: what a single look at it costs at least."""
-    ladders = hierarchies.load(ADULT, table="adult")
-    packed = pd.util.hash_pandas_object(adult[QUASI], index=False).to_numpy()
-    _, unit = min(timed(lambda: np.unique(packed)) for _ in range(5))
-    _, cpu = timed(
-        lambda: anonymise(
-            adult[QUASI],
-            hierarchies=ladders,
-            quasi_identifiers=QUASI,
-            k=5,
-            limits=Limits(overall=limit, subgroup=1.0),
-        )
-    )
-
-    show(f"search, Adult, k = 5, {limit:.0%} suppression, CPU", cpu, unit, against="numpy.unique")
 
 
 def test_scoring_against_scikit_learn():
