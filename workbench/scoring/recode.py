@@ -16,7 +16,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,6 +39,9 @@ def read(content: bytes) -> dict[str, Any]:
 
 def check(spec: Any) -> None:
     """Raise Unusable unless `spec` follows the schema and its intervals rise, one label for each."""
+    # Where its optional formats are installed, jsonschema builds a grammar for two seconds on import.
+    import jsonschema
+
     for problem in jsonschema.Draft202012Validator(schema()).iter_errors(spec):
         # The path names an item; the message of the library would quote its value.
         raise faulty(".".join(str(step) for step in list(problem.absolute_path)[:2]) or "recode")
