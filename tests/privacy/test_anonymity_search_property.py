@@ -342,7 +342,8 @@ def scored(measure: Measure, losses: list[float]):
         case "maximum":
             return max(v * w for v, w in zip(losses, heavy, strict=True))
         case "rank":
-            return tuple(sorted((v * w for v, w in zip(losses, heavy, strict=True)), reverse=True))
+            # Ten digits count: below, equal losses differ by how they were summed up.
+            return tuple(sorted((round(v, 10) * w for v, w in zip(losses, heavy, strict=True)), reverse=True))
 
 
 def within_limits(limits: Limits, bad: set[int], rows: int) -> bool:

@@ -135,7 +135,7 @@ class BestFirst(Table):
     @property
     def bound(self) -> float:
         """What no node that keeps the limits scores below: the best, once the search has ended by itself."""
-        key = min(self.frontier[0][0] if self.frontier else math.inf, self.target)
+        key = min(self.frontier[0][0] if self.frontier else math.inf, self.reached_so_far)
         return float(AGGREGATES[self.aggregate].shown(key)) if self.by_item is not None else key
 
     def standing(self) -> Standing:

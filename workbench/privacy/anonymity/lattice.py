@@ -227,9 +227,14 @@ class Table:
         return (key,), float(AGGREGATES[self.aggregate].shown(key))
 
     @property
-    def target(self) -> float:
-        """What a bound must be below."""
+    def reached_so_far(self) -> float:
+        """The number of the best that bounds are compared with."""
         return math.inf if self.best is None else self.best.key[0]
+
+    @property
+    def target(self) -> float:
+        """What a bound must be below. The numbers of a rank are cut: a bound in the digits lost may still tie."""
+        return self.reached_so_far + (10.0**-DIGITS if self.strict else 0.0)
 
     def excesses(self, failing: Mask) -> list[Excess]:
         """The limits that suppressing `failing` breaks."""
@@ -490,7 +495,7 @@ class Search(Table):
         """What no node that keeps the limits scores below: the best, once the search has ended by itself."""
         left = self.order[self.reached :]
         left = left[~self.closed[left]]
-        key = min(float(self.bounds[left].min(initial=math.inf)), self.target)
+        key = min(float(self.bounds[left].min(initial=math.inf)), self.reached_so_far)
         return self.shown(key)
 
     def shown(self, key: float) -> float:
