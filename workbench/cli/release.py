@@ -11,6 +11,7 @@ from workbench.errors import Refused, Usage, language
 from workbench.home import Home
 
 if TYPE_CHECKING:
+    from workbench.release.recomputing import Recomputed
     from workbench.release.requests import Request
     from workbench.release.workflow import Workflow
 
@@ -164,7 +165,9 @@ def report(home: Home, request: str, as_json: bool) -> None:
     made = workflow.report(request)
     found = workflow.find(request)
     page = found.bundle(home) / "report" / "report.html"
-    show(made, as_json=as_json, text=f"{made['sentence'][language()]}\n{found.report}\n{page}")
+    together = [one["sentence"][language()] for one in made["findings"] if one["check"] == "together"]
+    text = "\n".join([made["sentence"][language()], *together, str(found.report), str(page)])
+    show(made, as_json=as_json, text=text)
     if made["verdict"] == "fail":
         first = next(finding for finding in made["findings"] if finding["verdict"] == "fail")
         raise Refused(
@@ -259,18 +262,37 @@ def show_request(home: Home, request: str, as_json: bool) -> None:
 @json_option
 @pass_home
 def verify(home: Home, bundle: Path, as_json: bool) -> None:
-    """署名と内容の検証 / Verify a bundle's signatures, content, validity and revocation."""
+    """
+    署名・内容と報告書の数値の検証 / Verify a bundle: signatures, content, validity, and every number of its report.
+
+    数値は、この場所で受け入れたデータセットについて計算し直します。
+    """
     from workbench.artifact.keys import KeyRing
     from workbench.artifact.verifying import Trusted, verify_bundle
-    from workbench.release import revocations
+    from workbench.release import recomputing, revocations
+    from workbench.state import State
 
     now = datetime.now(UTC)
     admitted = verify_bundle(
         bundle, trusted=Trusted.of(KeyRing.of(home)), now=now, revocations=revocations.current(home, now=now)
     )
-    told = {"manifest": admitted.manifest.digest, **admitted.statement["predicate"]}
+    again = recomputing.recomputed(bundle, home=home, state=State.open(home), now=now)
+    told = {
+        "manifest": admitted.manifest.digest,
+        **admitted.statement["predicate"],
+        "report_again": again.to_json(),
+    }
     text = f"○ {admitted.manifest.name} {admitted.manifest.version}  {admitted.purpose}  {told['valid_until'][:10]}"
-    show(told, as_json=as_json, text=text)
+    show(told, as_json=as_json, text=f"{text}\n{made_again(again)}")
+
+
+def made_again(again: "Recomputed") -> str:
+    """Whether the report's numbers were made again, in one line."""
+    if again.why_not is not None:
+        return f"△ {again.why_not.ja if language() == 'ja' else again.why_not.en}"
+    if language() == "ja":
+        return f"○ 報告書の {again.places} か所を計算し直し、すべて一致しました"
+    return f"○ all {again.places} places of the report were made again and agree"
 
 
 def workflow_of(home: Home) -> "Workflow":

@@ -219,7 +219,8 @@ def tables(staged: Tables) -> Finding:
     algorithmic foundations of differential privacy" (2014), theorem 3.14). Subtracting one table from
     another is covered by it.
     """
-    spent, most = together.spent(staged.room), staged.room.policy["epsilon_total"]
+    until = staged.asked.report if staged.asked and staged.past is not None else None
+    spent, most = together.spent(staged.room, until=until), staged.room.policy["epsilon_total"]
     total = sum(spent.values()) / MICRO
     numbers = {
         "epsilon": total,

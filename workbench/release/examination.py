@@ -7,6 +7,7 @@ How each protection is read and what its report shows stands in one table, `VIEW
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from workbench.data.registers import Registers
@@ -27,38 +28,68 @@ from workbench.state import State
 
 
 @dataclass(frozen=True)
+class Subject:
+    """
+    What is examined: a request, where its bundle lies, and what had left the room before it.
+
+    `past` are requests; None for all that have left by now.
+    """
+
+    request: Request
+    bundle: Path
+    room: Room
+    now: datetime
+    past: tuple[str, ...] | None = None
+
+    @classmethod
+    def staged(cls, request: Request, room: Room, now: datetime) -> "Subject":
+        """A request as it waits for its decision."""
+        return cls(request, request.bundle(room.home), room, now)
+
+    @property
+    def evidence(self) -> Path:
+        return self.request.evidence(self.room.home)
+
+
+@dataclass(frozen=True)
 class View:
     """How one protection is read from its staging folder and what its report shows."""
 
-    stage: Callable[[Request, Room, datetime], Any]
+    stage: Callable[[Subject], Any]
     sections: Callable[[Any, Found], dict[str, Any]]
     provenance: Callable[[Any], dict[str, Any]]
     notice: Text = rule62.NOTICE
 
 
-def rows(request: Request, room: Room, _: datetime) -> Rows:
-    return Rows(request.bundle(room.home), request.evidence(room.home), room, request)
+def rows(one: Subject) -> Rows:
+    return Rows(one.bundle, one.evidence, one.room, one.request, one.past)
 
 
-def synthetic(request: Request, room: Room, _: datetime) -> Synthetic:
-    return Synthetic(request.bundle(room.home), request.evidence(room.home), room, request)
+def synthetic(one: Subject) -> Synthetic:
+    return Synthetic(one.bundle, one.evidence, one.room, one.request, one.past)
 
 
-def tables(request: Request, room: Room, _: datetime) -> Tables:
-    return Tables(request.bundle(room.home), request.evidence(room.home), room, request)
+def tables(one: Subject) -> Tables:
+    return Tables(one.bundle, one.evidence, one.room, one.request, one.past)
 
 
-def candidate(request: Request, room: Room, now: datetime) -> Candidate:
-    return Candidate(request.bundle(room.home), request.evidence(room.home), room, request.version, now)
+def candidate(one: Subject) -> Candidate:
+    return Candidate(one.bundle, one.evidence, one.room, one.request.version, one.now)
 
 
 def examine(request: Request, *, home: Home, state: State, policy: Policy, now: datetime) -> dict[str, Any]:
     """Run the checks of the request's protection and build its report."""
     room = room_for(request.purpose, home=home, state=state, policy=policy)
+    return examined(Subject.staged(request, room, now))
+
+
+def examined(one: Subject) -> dict[str, Any]:
+    """The report of what lies in a bundle's folder."""
+    request, room = one.request, one.room
     view = VIEWS[request.protection]
     # Before anything is read: whoever changes the bundle meanwhile is found when it is sealed.
-    content = staging.content_digest(request.bundle(room.home))
-    staged = view.stage(request, room, now)
+    content = staging.content_digest(one.bundle)
+    staged = view.stage(one)
     found = checks.run(request.protection, staged)
     sections, provenance = shown(view, staged, found)
     return report.build(
@@ -86,7 +117,7 @@ def again(request: Request, *, home: Home, state: State, policy: Policy, now: da
     if check is None:
         return None
     room = room_for(request.purpose, home=home, state=state, policy=policy)
-    return checks.asked(check, VIEWS[request.protection].stage(request, room, now))
+    return checks.asked(check, VIEWS[request.protection].stage(Subject.staged(request, room, now)))
 
 
 def room_for(purpose: str, *, home: Home, state: State, policy: Policy) -> Room:
@@ -135,6 +166,6 @@ VIEWS: Mapping[str, View] = {
     "anonymised": View(rows, shows.row_sections, shows.row_provenance),
     "pseudonymised": View(rows, shows.row_sections, shows.row_provenance),
     "synthetic": View(synthetic, shows.synthetic_sections, shows.synthetic_provenance, SYNTHETIC_NOTICE),
-    "dp_tables": View(tables, shows.table_sections, lambda _: {}),
+    "dp_tables": View(tables, shows.table_sections, shows.table_provenance),
     "model": View(candidate, shows.model_sections, shows.model_provenance, MODEL_NOTICE),
 }

@@ -9,7 +9,8 @@ from workbench.privacy.anonymity import metrics
 from workbench.privacy.dp.questions import MICRO
 from workbench.release import measures, rule62
 from workbench.release.findings import Found, Text
-from workbench.release.staged import ALIGNMENT, PART, Rows
+from workbench.release.room import Room
+from workbench.release.staged import ALIGNMENT, LADDERS, PART, Rows
 from workbench.release.staged_model import Candidate
 from workbench.release.staged_synthetic import Synthetic
 from workbench.release.staged_tables import Tables
@@ -31,6 +32,7 @@ def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
         },
         "classes": class_section(rows),
         "information_loss": losses(rows),
+        **search_section(rows),
         "reconciliation": {
             "source": len(rows.source),
             "outside": int(len(rows.source) - rows.in_scope.sum()),
@@ -40,6 +42,15 @@ def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
             "parts": {str(part): int(count) for part, count in parts.items()},
         },
     }
+
+
+def search_section(rows: Rows) -> dict[str, Any]:
+    """What the search said of its optimum; nothing for rows that no search made."""
+    said = rows.secret.get("search")
+    if said is None:
+        return {}
+    shown = {name: said[name] for name in ("measure", "score", "bound", "gap", "looked_at", "lattice")}
+    return {"search": {**shown, "proved": said["gap"] == 0}}
 
 
 def together_section(found: Found) -> dict[str, Any]:
@@ -112,11 +123,23 @@ def row_provenance(rows: Rows) -> dict[str, Any]:
         "source": rows.secret["source"],
         "recipe": sha256(canonical(dict(rows.recipe))),
         "alignment": digest_of(rows.evidence / ALIGNMENT),
+        **({"hierarchies": digest_of(rows.evidence / LADDERS)} if rows.secret.get("search") else {}),
     }
 
 
 def synthetic_provenance(staged: Synthetic) -> dict[str, Any]:
-    return {"alignment": digest_of(staged.evidence / ALIGNMENT)}
+    return {
+        "source": source_digest(staged.room),
+        "alignment": digest_of(staged.evidence / ALIGNMENT),
+    }
+
+
+def table_provenance(staged: Tables) -> dict[str, Any]:
+    return {"source": source_digest(staged.room)}
+
+
+def source_digest(room: Room) -> str:
+    return digest_of(room.home.raw / f"{room.project.source}.parquet")
 
 
 def synthetic_sections(staged: Synthetic, found: Found) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from workbench.data.register import Item, Table
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import Classes
 from workbench.privacy.anonymity.composition import View
+from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.release import requests
 from workbench.release.moves import LEFT
 from workbench.release.requests import Request
@@ -33,6 +34,7 @@ DATA = {part: f"data/{part}.parquet" for part in PARTS}
 RECIPE = "recipe.public.json"
 DICTIONARY = "dictionary.json"
 ALIGNMENT = "alignment.parquet"
+LADDERS = "hierarchies.json"
 SECRET = "recipe.secret.json"  # noqa: S105  the name of a file
 # The column that tells the parts apart while they are measured together. No item of a register has this name.
 PART = "(part)"
@@ -93,6 +95,12 @@ class Rows:
         """What only this room may know of the making: table, its digest, the seed of the split."""
         found: Mapping[str, Any] = json.loads((self.evidence / SECRET).read_bytes())
         return found
+
+    @cached_property
+    def ladders(self) -> dict[str, Hierarchy]:
+        """The hierarchies of the generalised items, as they were when it was prepared."""
+        found = json.loads((self.evidence / LADDERS).read_bytes())
+        return {name: Hierarchy(name, one["kind"], tuple(one["levels"])) for name, one in found.items()}
 
     @cached_property
     def table(self) -> Table:

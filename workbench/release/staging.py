@@ -130,7 +130,8 @@ def seal(request: Request, *, home: Home, made: Mapping[str, Any]) -> Sealed:
     (bundle / REPORT_FOLDER).mkdir(exist_ok=True)
     content = report.to_bytes(made)
     write_atomically(bundle / REPORT, content)
-    write_atomically(bundle / PAGE, page.render(made).encode())
+    # Drawn from the report as it is stored: its canonical form has an order of its own.
+    write_atomically(bundle / PAGE, page.render(report.from_bytes(content)).encode())
     sealed = manifest.seal(
         bundle,
         kind=request.kind,

@@ -9,12 +9,14 @@ alone holds: which source row each released row is, and whose. Judged in `checks
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from workbench.artifact import manifest
 from workbench.artifact.store import Store
 from workbench.artifact.tree import digest_of
+from workbench.audit import Event
 from workbench.errors import NotFound, Untrusted
 from workbench.governance.charter import Project, Projects
 from workbench.privacy.anonymity.composition import Joined
@@ -195,8 +197,14 @@ def unit_of(project: Project) -> str | None:
     return project.household or project.person
 
 
-def spent(room: Room) -> dict[str, int]:
-    """What has been asked of these people so far, by ledger, in millionths of epsilon."""
+def spent(room: Room, *, until: str | None = None) -> dict[str, int]:
+    """
+    What has been asked of these people so far, by ledger, in millionths of epsilon.
+
+    `until` is the digest of a report: what had been asked when it was made, by the order of the log.
+    """
+    if until is not None:
+        return spent_in(room.state.log.records(), ledgers=ledgers(room), until=until)
     query = (
         sa.select(CHARGES.c.dataset, sa.func.sum(CHARGES.c.micro))
         .where(CHARGES.c.dataset.in_(ledgers(room)))
@@ -204,3 +212,15 @@ def spent(room: Room) -> dict[str, int]:
     )
     with room.state.reading() as connection:
         return {dataset: int(micro) for dataset, micro in sorted(connection.execute(query).all())}
+
+
+def spent_in(records: Sequence[Any], *, ledgers: Sequence[str], until: str) -> dict[str, int]:
+    """The same, counted from the log."""
+    found: dict[str, int] = {}
+    for record in records:
+        details = record["details"]
+        if record["event"] == Event.REQUEST_CHECKED and details["report"] == until:
+            break
+        if record["event"] == Event.QUESTION_RESERVED and details["dataset"] in ledgers:
+            found[details["dataset"]] = found.get(details["dataset"], 0) + int(details["micro"])
+    return dict(sorted(found.items()))

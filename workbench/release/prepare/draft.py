@@ -27,7 +27,7 @@ from workbench.release import together
 from workbench.release.requests import Request
 from workbench.release.room import Room
 from workbench.release.split import PARTS, Flags, Numbers, Part, assign, held, spelled
-from workbench.release.staged import ALIGNMENT, DATA, DICTIONARY, NOWHERE, RECIPE, SECRET, Rows, kept
+from workbench.release.staged import ALIGNMENT, DATA, DICTIONARY, LADDERS, NOWHERE, RECIPE, SECRET, Rows, kept
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Draft:
     What is asked for. `items` narrows the release (None: all that the project may receive); `k` asks for
     more than the policy does; `hierarchies` are the ladders of the table's items. `tables` (item, by) and
     `epsilon`, for all of them together, are for differentially private tables. `like` names an earlier release
-    (NAME@VERSION) whose items and levels are wanted again.
+    (NAME@VERSION) whose items and levels are wanted again. `again` is the secret recipe of a release that was
+    made before and is searched once more: its split is that one.
     """
 
     room: Room
@@ -48,6 +49,7 @@ class Draft:
     tables: Sequence[tuple[str, str | None]] = ()
     epsilon: float = 1.0
     like: str | None = None
+    again: Mapping[str, Any] | None = None
     progress: Progress | None = None
 
     @classmethod
@@ -85,6 +87,8 @@ class Draft:
     @cached_property
     def seed(self) -> bytes:
         """The seed of the split, from the operating system in a real home; kept in the room."""
+        if self.again is not None:
+            return bytes.fromhex(self.again["seed"])
         return self.room.home.entropy(f"split {self.room.project.purpose} {self.release}")
 
     @cached_property
@@ -126,6 +130,9 @@ class Draft:
     @property
     def split_of(self) -> str | None:
         """The release whose split this one keeps: the first that named its people as this one does."""
+        if self.again is not None:
+            before: str | None = self.again["split_of"]
+            return before
         if self.room.person is None:
             return None
         return next((one.id for one in self.before if self.same_people(one)), None)
@@ -216,8 +223,20 @@ class Draft:
         )
         write_table(self.evidence / ALIGNMENT, alignment)
 
-    def write_recipe(self, spec: Mapping[str, Any], *, levels: Mapping[str, tuple[int, int]]) -> None:
-        """The published recoding, and beside it, in the room, what must not leave."""
+    def write_recipe(
+        self,
+        spec: Mapping[str, Any],
+        *,
+        levels: Mapping[str, tuple[int, int]],
+        ladders: Mapping[str, Hierarchy] | None = None,
+        search: Mapping[str, Any] | None = None,
+    ) -> None:
+        """
+        The published recoding, and beside it, in the room, what must not leave.
+
+        `ladders` are those of the generalised items and `search` what was said of the optimum, so that both
+        can be gone through again.
+        """
         write_json(self.bundle / RECIPE, {**spec, "release": self.release})
         secret = {
             "table": self.room.project.source,
@@ -226,8 +245,13 @@ class Draft:
             "split_of": self.split_of,
             "person": self.room.person,
             "levels": {item: list(level) for item, level in levels.items()},
+            "search": dict(search) if search else None,
         }
         write_json(self.evidence / SECRET, secret)
+        climbed = {
+            name: {"kind": one.kind, "levels": list(one.levels)} for name, one in (ladders or {}).items()
+        }
+        write_json(self.evidence / LADDERS, climbed)
 
     def write_dictionary(self, items: Sequence[Item]) -> None:
         """What the released items mean: the register's words, without why each was asked for."""

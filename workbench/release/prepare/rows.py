@@ -23,7 +23,7 @@ from workbench.privacy.anonymity.transform import relabelled
 from workbench.release import measures
 from workbench.release.prepare.draft import Draft
 from workbench.release.room import public_values
-from workbench.release.staged import PART
+from workbench.release.staged import PART, Rows
 from workbench.scoring import recode
 
 KEEP: dict[str, Any] = {"kind": "keep"}
@@ -203,9 +203,44 @@ def write(draft: Draft, result: Anonymised, *, quasi: list[str], fixed: Levels) 
     items = {name: result.spec["items"][name] for name in released}
     levels = {name: {**result.levels, **fixed}[name] for name in released}
     draft.write_recipe(
-        spec(items), levels={name: (level, ladder_of(draft, name).height) for name, level in levels.items()}
+        spec(items),
+        levels={name: (level, ladder_of(draft, name).height) for name, level in levels.items()},
+        ladders={name: ladder_of(draft, name) for name in levels},
+        search=proof(draft, result),
     )
     draft.write_dictionary([item for item in draft.wanted if item.name in set(released)])
+
+
+def proof(draft: Draft, result: Anonymised) -> dict[str, Any]:
+    """What the search says of its optimum: the score, below what none can be, and how much was looked at."""
+    return {
+        "measure": result.measure.name,
+        "score": result.loss,
+        "bound": result.bound,
+        "gap": result.gap,
+        "looked_at": result.looked_at,
+        "lattice": result.lattice,
+        "k": draft.k,
+        "like": draft.like,
+    }
+
+
+def searched_again(rows: Rows) -> Anonymised:
+    """The search that made a release, from its evidence: the same source, ladders, split and limits."""
+    said = rows.secret["search"]
+    draft = Draft(
+        rows.room,
+        rows.evidence,
+        rows.release,
+        hierarchies=rows.ladders,
+        items=rows.columns,
+        k=said["k"],
+        like=said["like"],
+        again=rows.secret,
+    )
+    quasi = rows.quasi_identifiers
+    fixed = {name: int(level) for name, (level, _) in rows.secret["levels"].items() if name not in quasi}
+    return searched(draft, in_scope(draft), quasi=quasi, fixed=fixed)
 
 
 def spec(items: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
