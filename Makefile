@@ -3,6 +3,7 @@ PYTHON     ?= python3.11
 VENV       := .venv
 BIN        := $(VENV)/bin
 STAMP      := $(VENV)/.installed
+SPARK      := $(VENV)/.spark
 PROFILE    ?= tiny
 SEED       ?= 1
 DEMO_HOME  ?= .demo/$(PROFILE)
@@ -14,7 +15,7 @@ PIP_FROM := --no-index --find-links $(WHEELHOUSE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-full quick slow lint bench wheelhouse lock clean system
+.PHONY: help demo lab spark test test-full quick slow lint bench wheelhouse lock clean system
 
 help: ## この一覧 / this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +29,14 @@ $(STAMP): requirements.lock pyproject.toml
 
 system: ## Debian の部品（bubblewrap、書体）を確かめる / Debian packages of the demo and the quick tests
 	@tools/debian-packages bubblewrap:bwrap fonts-noto-cjk:
+
+# pyspark comes as its source, which the wheels of the other lock leave no room for.
+$(SPARK): requirements-spark.lock $(STAMP)
+	@tools/debian-packages default-jre-headless:java
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes $(PIP_FROM) -r requirements-spark.lock
+	touch $@
+
+spark: $(SPARK) ## 大きな表を Spark で数える / Spark, for tables that outgrow one machine
 
 demo: $(STAMP) system ## 主な仕事を通しで実演 / the whole journey on the synthetic city
 	$(BIN)/workbench demo --profile $(PROFILE) --seed $(SEED) --home $(DEMO_HOME)
@@ -45,7 +54,7 @@ lint: $(STAMP)
 quick: $(STAMP) system
 	$(BIN)/python -m pytest -m "not slow"
 
-slow: $(STAMP) system
+slow: $(SPARK) system
 	@tools/debian-packages postgresql:
 	$(BIN)/python -m pytest -m slow
 
@@ -68,6 +77,9 @@ lock:
 	uv pip compile pyproject.toml --extra coordinator --extra lab --extra synthesis --extra team --extra dev \
 	  --override requirements.overrides --generate-hashes --only-binary :all: --no-header \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements.lock
+	uv pip compile pyproject.toml --extra spark --constraint requirements.lock \
+	  --generate-hashes --only-binary :all: --no-binary pyspark --no-header \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements-spark.lock
 
 clean: ## 作ったものを消す / remove what was made
 	rm -rf $(VENV) .demo $(WHEELHOUSE) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

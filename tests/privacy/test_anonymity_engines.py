@@ -3,6 +3,9 @@
 import datetime
 import decimal
 import math
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -240,3 +243,61 @@ def test_spark_that_is_not_installed_is_refused_not_replaced(missing, monkeypatc
 
     with pytest.raises(Unprotected, match="(?i)" + missing):
         reduce(pd.DataFrame({"area": [1]}), ["area"])
+
+
+@pytest.fixture(scope="module")
+def spark():
+    """Two executors beside the driver, each a process of its own."""
+    from pyspark.sql import SparkSession
+
+    yield "local-cluster[2,1,1024]"
+    if session := SparkSession.getActiveSession():
+        session.stop()
+        # Such a cluster leaves its executors' logs beside the package.
+        shutil.rmtree(Path(find_spec("pyspark").origin).parent / "work", ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "quasi", [["text", "float", "moment", "integer"], ["single", "level", "date", "small"]]
+)
+def test_two_executors_count_what_duckdb_and_pandas_count(quasi, spark, tmp_path):
+    """A table in four files, so that both executors have work."""
+    table = mixed(2_000, seed=3).drop_columns(["hour"])
+    (tmp_path / "table").mkdir()
+    for part in range(4):
+        pq.write_table(table.slice(part * 500, 500), tmp_path / f"table/part-{part}.parquet")
+    sensitive = [name for name in table.column_names if name not in quasi]
+    who = {"persons": "decimal", "households": "integer"}
+
+    on_spark = reduce(tmp_path / "table", quasi, sensitive=sensitive, engine=spark, **who)
+    on_duckdb = reduce(tmp_path / "table", quasi, sensitive=sensitive, engine="duckdb", **who)
+
+    for reduced in (on_spark, on_duckdb):
+        assert_same(reduced, in_memory(table), **who)
+    assert on_spark.words == on_duckdb.words
+    assert executors() == 2
+
+
+@pytest.mark.slow
+def test_spark_counts_a_frame_of_this_process(spark):
+    frame = in_memory(mixed(300, seed=4))
+
+    assert_same(reduce(frame, QUASI, sensitive=["hour", "truth"], engine=spark), frame)
+
+
+@pytest.mark.slow
+def test_spark_does_not_quote_what_it_cannot_read(spark, tmp_path):
+    a_list_in_a_cell(tmp_path / "t.parquet")
+
+    with pytest.raises(Unusable) as refused:
+        reduce(tmp_path / "t.parquet", ["area"], engine=spark)
+
+    assert "secret" not in refused.value.en + refused.value.ja
+
+
+def executors() -> int:
+    """How many executors are up, the driver's own place not among them."""
+    from pyspark.sql import SparkSession
+
+    return len(SparkSession.getActiveSession().sparkContext._jsc.sc().statusTracker().getExecutorInfos()) - 1

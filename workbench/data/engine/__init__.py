@@ -7,6 +7,7 @@ engine's own message says of the data stays here. An engine that is asked for an
 falling back in silence would fill one machine with what was meant for ten.
 """
 
+from workbench.data.engine.interface import Engine
 from workbench.data.engine.opening import Opened, Source, opened
 
-__all__ = ["Opened", "Source", "opened"]
+__all__ = ["Engine", "Opened", "Source", "opened"]

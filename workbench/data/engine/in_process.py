@@ -60,3 +60,6 @@ class InProcess:
 
     def keep(self, rows: "Table") -> "Table":
         return self.backend.create_table(f"kept{next(self.numbers)}", rows, temp=True)
+
+    def fetch(self, rows: "Table") -> pa.Table:
+        return rows.to_pyarrow()

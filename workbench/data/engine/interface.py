@@ -23,3 +23,7 @@ class Engine(Protocol):
     def keep(self, rows: "Table") -> "Table":
         """The rows of an expression, computed once for whatever reads them."""
         ...
+
+    def fetch(self, rows: "Table") -> pa.Table:
+        """The rows of an expression, in this process."""
+        ...

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 SETTINGS = {
     # Times to the nanosecond would be refused; as whole numbers they count the same.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
+    # Spark's own log quotes what it fails on.
+    "spark.log.level": "OFF",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-# Where Spark's processes are this machine's own, nobody else is to reach them or read what they write aside.
-LOCAL = {
-    "spark.driver.host": "127.0.0.1",
-    "spark.driver.bindAddress": "127.0.0.1",
+LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+# Within one process Spark makes the secret itself; a cluster's is its administrator's to give.
+AUTHENTICATED = {
     "spark.authenticate": "true",
     "spark.network.crypto.enabled": "true",
     "spark.io.encryption.enabled": "true",
@@ -43,16 +44,22 @@ def spark(master: str) -> Iterator[Engine]:
     The session lives as long as this process; what is kept there goes with the block.
     """
     expect_spark()
+    if master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     import ibis
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName("workbench").config(map=SETTINGS)
-    if master != "spark":
-        builder = builder.master(master)
-    if master.startswith("local"):
-        builder = builder.config(map=LOCAL)
+    builder = SparkSession.builder.appName("workbench").config(map=settings(master))
     with ExitStack() as kept:
         yield Spark(ibis.pyspark.connect(builder.getOrCreate()), kept)
+
+
+def settings(master: str) -> dict[str, str]:
+    """What is set for a master: where Spark runs on this machine, it listens on the loopback only."""
+    chosen = SETTINGS if master == "spark" else {**SETTINGS, "spark.master": master}
+    if master == "local" or master.startswith("local["):
+        return {**chosen, **LOOPBACK, **AUTHENTICATED}
+    return {**chosen, **LOOPBACK} if master.startswith("local-cluster[") else chosen
 
 
 def expect_spark() -> None:
@@ -85,3 +92,7 @@ class Spark:
 
     def keep(self, rows: "Table") -> "Table":
         return self.kept.enter_context(rows.cache())
+
+    def fetch(self, rows: "Table") -> pa.Table:
+        # Ibis goes by way of pandas, where a whole number beside a missing value becomes a float.
+        return self.backend._session.sql(self.backend.compile(rows)).toArrow()

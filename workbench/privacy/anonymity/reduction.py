@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from workbench.data.engine import Opened, opened
+from workbench.data.engine import Engine, Opened, opened
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import (
     LARGEST_KEY,
@@ -129,8 +129,11 @@ def reduce_opened(
     found = {name: Found.on(table, name) for name in dict.fromkeys([*items, *sensitive])}
     packing = Packing.of([found[name] for name in items])
     coded = table.engine.keep(code(table, found, packing=packing, sensitive=sensitive, who=who))
-    keys, rows = counted(coded, packing)
-    people = {role: counted(coded.select(*packing.columns, role).distinct(), packing)[1] for role in who}
+    keys, rows = classes_of(coded, packing, engine=table.engine)
+    people = {
+        role: classes_of(coded.select(*packing.columns, role).distinct(), packing, engine=table.engine)[1]
+        for role in who
+    }
     return Reduced(
         items=items,
         words=tuple(found[name].words for name in items),
@@ -139,7 +142,8 @@ def reduce_opened(
         children=people.get("person", rows),
         households=people.get("household"),
         falls={
-            name: fall(coded, packing, found[name], column=f"value{n}") for n, name in enumerate(sensitive)
+            name: fall(coded, packing, found[name], column=f"value{n}", engine=table.engine)
+            for n, name in enumerate(sensitive)
         },
     )
 
@@ -154,8 +158,8 @@ class Found:
 
     @classmethod
     def on(cls, table: Opened, name: str) -> "Found":
-        distinct = table.rows.select(raw=readable(table.rows[name])).distinct().to_pyarrow()
-        raws = distinct.column("raw").combine_chunks()
+        distinct = table.rows.select(raw=readable(table.rows[name])).distinct()
+        raws = table.engine.fetch(distinct).column("raw").combine_chunks()
         coded = categories(as_in_source(raws, table.schema.field(name).type))
         numbers = pa.table({"raw": raws, "code": pa.array(coded.codes)})
         return cls(name=name, numbers=table.engine.hold(numbers), words=coded.words)
@@ -262,19 +266,19 @@ def code(
     )
 
 
-def counted(rows: "Table", packing: Packing) -> tuple[list[Codes], Codes]:
-    """The combinations and how many rows have each, in rising order."""
-    met = rows.group_by(packing.columns).aggregate(count=rows.count()).to_pyarrow()
+def classes_of(rows: "Table", packing: Packing, *, engine: Engine) -> tuple[list[Codes], Codes]:
+    """The keys of the combinations that occur, and how many rows have each, in rising order."""
+    met = counted(rows, packing.columns, engine=engine)
     keys = [whole(met, column) for column in packing.columns]
     order = np.argsort(pack(keys, sizes=packing.spaces)[0])
     return [key[order] for key in keys], whole(met, "count")[order]
 
 
-def fall(rows: "Table", packing: Packing, item: Found, *, column: str) -> Fall:
+def fall(rows: "Table", packing: Packing, item: Found, *, column: str, engine: Engine) -> Fall:
     """How the values in `column` fall over the combinations."""
-    met = rows.group_by([*packing.columns, column]).aggregate(count=rows.count()).to_pyarrow()
-    keys = [whole(met, name) for name in packing.columns]
-    key, _ = pack([*keys, whole(met, column)], sizes=[*packing.spaces, item.size])
+    met = counted(rows, [*packing.columns, column], engine=engine)
+    keys = [whole(met, name) for name in [*packing.columns, column]]
+    key, _ = pack(keys, sizes=[*packing.spaces, item.size])
     order = np.argsort(key)
     combination = key[order] // max(item.size, 1)
     return Fall(
@@ -283,6 +287,10 @@ def fall(rows: "Table", packing: Packing, item: Found, *, column: str) -> Fall:
         value=key[order] % max(item.size, 1),
         count=whole(met, "count")[order],
     )
+
+
+def counted(rows: "Table", by: Sequence[str], *, engine: Engine) -> pa.Table:
+    return engine.fetch(rows.group_by(by).aggregate(count=rows.count()))
 
 
 def whole(table: pa.Table, column: str) -> Codes:
