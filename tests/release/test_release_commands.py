@@ -44,7 +44,9 @@ def voted(command, *, by):
 
 def test_from_request_to_catalogue(command, draft, tmp_path):
     assert submitted(command, draft).output.startswith("R-1 child-year 1")
-    assert "技術的確認" in command("release", "report", "R-1").output
+    told = command("release", "report", "R-1").output
+    assert "技術的確認" in told
+    assert "同じ人々の行を含む公開は、ほかにありません。" in told
     voted(command, by="tanaka")
     assert "審査者 2" in command("release", "show", "R-1").output
     voted(command, by="ito")
@@ -58,7 +60,9 @@ def test_from_request_to_catalogue(command, draft, tmp_path):
     assert shown["report"]["verdict"] == "pass"
     out = tmp_path / "out"
     assert command("catalogue", "export", "child-year", "-o", str(out)).exit_code == 0
-    assert command("release", "verify", str(out / "child-year-1")).output.startswith("○")
+    verified = command("release", "verify", str(out / "child-year-1")).output
+    assert verified.startswith("○")
+    assert "計算し直し、すべて一致しました" in verified
     command("catalogue", "revoke", "child-year@1", "--why", "誤り")
     refused(command("release", "verify", str(out / "child-year-1")), Untrusted)
     assert command("registry", "list", "--json").output.strip() == "[]"

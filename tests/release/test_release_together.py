@@ -1,6 +1,7 @@
 """Releases add up: what is refused because of what left before it, by the name of the mistake or the attack."""
 
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,18 @@ from workbench.data.register import Register
 from workbench.data.registers import Registers
 from workbench.errors import NotFound, Refused
 from workbench.governance.charter import Project, Projects
+from workbench.policy import load
 from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.questions import MICRO
 from workbench.release import checks_together, page
 from workbench.release.findings import Finding, Text, Verdict
 from workbench.release.moves import State
 from workbench.release.prepare.draft import write_table
+from workbench.release.shelf import Shelf
 from workbench.release.staged import ALIGNMENT
+from workbench.release.workflow import Workflow
+
+START = datetime(2025, 4, 1, 9, 30, tzinfo=UTC)
 
 
 def finding(report):
@@ -249,15 +255,10 @@ def test_what_left_once_stays_known(odd_town, how):
     office = odd_town.office
     if how == "revoked":
         office.workflow.revoke(office.workflow.find(request).manifest, person="suzuki", why="誤り")
-    else:
-        list(zip(range(3), office.clock.ticks, strict=False))
-        shorter = {"valid_until": "2025-04-01T09:00:00Z"}
-        with office.state.transaction() as t:
-            from workbench.audit import Event
-            from workbench.release import tables
-
-            t.connection.execute(tables.requests.update().values(**shorter))
-            t.event(Event.REQUEST_WITHDRAWN, actor="workbench", request=request)
+    later = START + timedelta(days=0 if how == "revoked" else 400)
+    office.workflow = Workflow(office.home, office.state, load(), clock=lambda: later)
+    entry = Shelf(office.home, office.state, "dataset").find("by-area@1")
+    assert entry.status(now=later) == how
 
     _, report = in_review(odd_town, "by-family", "family")
 
@@ -341,6 +342,31 @@ def later_area(frame, household):
     return frame.loc[frame["home"] == household, "area"].iloc[0]
 
 
+def test_a_release_of_another_purpose_counts_and_cannot_be_asked_for_again(odd_town):
+    """The same people in two projects: refused all the same, and the advice names no command that would fail."""
+    admitted(odd_town, "by-area", "area")
+    office = odd_town.office
+    Projects(office.state).store(Project.from_json({**PROJECT, "purpose": "second"}), actor="sato")
+    folder = made(odd_town, "by-family", "family")
+    request = office.workflow.submit(
+        "dataset",
+        bundle=folder / "bundle",
+        evidence=folder / "evidence",
+        author="sato",
+        name="by-family",
+        version="1",
+        purpose="second",
+        why="別の目的",
+        protection="anonymised",
+    )
+
+    report = office.workflow.report(request.id)
+
+    assert failing(report) == {"together"}
+    assert "by-area@1" in finding(report)["remedy"]["ja"]
+    assert "--like" not in finding(report)["remedy"]["ja"]
+
+
 def test_a_table_that_grew_keeps_its_split(odd_town):
     """Nobody who was trained on is tested on in the next version, and the join of both holds."""
     admitted(odd_town, "by-area", "area")
@@ -396,6 +422,7 @@ def test_attack_the_evidence_of_an_earlier_release_is_changed(odd_town):
 
     assert failing(report) == {"together"}
     assert "by-area@1" in finding(report)["sentence"]["en"]
+    assert "has changed since its admission" in finding(report)["sentence"]["en"]
 
 
 def test_without_the_evidence_of_an_earlier_release_nothing_more_is_released(odd_town):

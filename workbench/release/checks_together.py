@@ -169,7 +169,7 @@ def refused(
             "distinct_l": limits.distinct_l,
             "max_confidence": limits.max_confidence,
         },
-        instead([earlier for earlier in joint if earlier.release in bad.earlier]),
+        instead(new, [earlier for earlier in joint if earlier.release in bad.earlier]),
     )
 
 
@@ -194,13 +194,20 @@ def telling(new: Rows, bad: Composed, limits: Floor) -> Text:
     )
 
 
-def instead(earlier: Sequence[Rows]) -> Text:
+def instead(new: Rows, earlier: Sequence[Rows]) -> Text:
     """The least change: what the earlier release did already."""
     levels = "; ".join(f"{one.release}: {level_list(one)}" for one in earlier)
+    command = how_to_be_like(new, earlier[0])
     return Text(
-        ja=f"先の公開と同じ項目を同じ段で（workbench release submit --like {earlier[0].release}）作り直すか、この申請を取り下げてください。先の公開の段：{levels}。失効させても、既に知られたことは消えません。",
-        en=f"Prepare it with the same items at the same levels (workbench release submit --like {earlier[0].release}), or withdraw it. The levels were {levels}. Revoking the earlier one does not make it unknown.",
+        ja=f"先の公開と同じ項目を同じ段で作り直すか{command}、この申請を取り下げてください。先の公開の段：{levels}。失効させても、既に知られたことは消えません。",
+        en=f"Prepare it with the same items at the same levels{command}, or withdraw it. The levels were {levels}. Revoking the earlier one does not make it unknown.",
     )
+
+
+def how_to_be_like(new: Rows, earlier: Rows) -> str:
+    """The command, where there is one: only a release of the same project can be asked for again."""
+    same = earlier.room.project.purpose == new.room.project.purpose
+    return f" (workbench release submit --like {earlier.release})" if same else ""
 
 
 def level_list(rows: Rows) -> str:
