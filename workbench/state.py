@@ -23,6 +23,7 @@ import sqlalchemy as sa
 
 from workbench.audit import Event, Log, Verified
 from workbench.audit.events import missing_details
+from workbench.audit.kept import KeptLog, open_log
 from workbench.audit.log import Entry, now
 from workbench.audit.verifying import older_than_known
 from workbench.errors import Untrusted, Unusable, WorkbenchError
@@ -81,7 +82,7 @@ class Transaction:
 class State:
     """The tables of one home and its log. Open it once per process and hand it on."""
 
-    def __init__(self, engine: sa.Engine, log: Log) -> None:
+    def __init__(self, engine: sa.Engine, log: Log | KeptLog) -> None:
         self.engine = engine
         self.log = log
         self._known: set[str] = set()
@@ -90,7 +91,7 @@ class State:
     @classmethod
     def open(cls, home: Home) -> "State":
         """The state of `home`, its tables made where missing and its outbox drained."""
-        state = cls(engine_for(home), Log.of(home))
+        state = cls(engine_for(home), open_log(home))
         state._claim(home)
         state.drain()
         return state
@@ -140,7 +141,9 @@ class State:
         """Move what is waiting to the log. Raises Untrusted when the log is older than this state."""
         # Two drains at once would still write each event once; holding the log spares the second the search.
         with self.log.locked():
-            count, known = self.log.count, self._known_records()
+            # In this order: others may append, and note it here, between the two.
+            known = self._known_records()
+            count = self.log.count
             if count < known:
                 raise older_than_known(count, known)
             waiting = self.waiting()
@@ -176,7 +179,7 @@ class State:
     def _strike_off(self, *, through: int, records: int) -> None:
         with self._writing() as connection:
             connection.execute(outbox.delete().where(outbox.c.id <= through))
-            connection.execute(ground.update().values(records=records))
+            connection.execute(ground.update().where(ground.c.records < records).values(records=records))
 
     def _claim(self, home: Home) -> None:
         """Make this state the home's, or refuse a state that belongs to another home."""

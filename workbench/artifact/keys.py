@@ -64,7 +64,7 @@ class KeyRing:
             lines[DEMONSTRATION] = self.demonstration
         label = "".join(f"{name}: {value}\n" for name, value in lines.items())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection())
-        if not create_once(self._path(owner), label.encode() + pem):
+        if not create_once(self.path(owner), label.encode() + pem):
             raise Refused(
                 ja=f"{owner} の鍵は既にあります。workbench key list で確かめてください。",
                 en=f"{owner} has a key already; see 'workbench key list'.",
@@ -73,7 +73,7 @@ class KeyRing:
 
     def ensure(self, owner: str) -> str:
         """The public half of the owner's key, made where there is none."""
-        return self.public(owner) if self._path(owner).exists() else self.create(owner)
+        return self.public(owner) if self.path(owner).exists() else self.create(owner)
 
     def signer(self, owner: str) -> Signer:
         """What signs for `owner`."""
@@ -107,7 +107,7 @@ class KeyRing:
         return PublicKey(owner, lines.get("public", ""), lines.get(DEMONSTRATION))
 
     def _read(self, owner: str) -> bytes:
-        path = self._path(owner)
+        path = self.path(owner)
         if not path.exists():
             raise NotFound(
                 ja=f"{owner} の鍵がありません。workbench key create {owner} で作成してください。",
@@ -120,7 +120,8 @@ class KeyRing:
             )
         return path.read_bytes()
 
-    def _path(self, owner: str) -> Path:
+    def path(self, owner: str) -> Path:
+        """The file of the owner's key."""
         if not OWNER.fullmatch(owner):
             raise Unusable(
                 ja="鍵の持ち主は person:<id> か role:<役割> の形で指定してください。",

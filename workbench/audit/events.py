@@ -52,6 +52,7 @@ class Event(StrEnum):
     AUDIT_CLOSED = "audit.closed"
     AUDIT_READ = "audit.read"
     AUDIT_CHECKPOINTED = "audit.checkpointed"
+    AUDIT_NOT_KEPT = "audit.not_kept"
     AUDIT_PLACE_SET = "audit.place_set"
 
 
@@ -103,6 +104,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.AUDIT_CLOSED: keys("uid"),
     Event.AUDIT_READ: keys("what records"),
     Event.AUDIT_CHECKPOINTED: keys("size root"),
+    Event.AUDIT_NOT_KEPT: keys("reason"),
     Event.AUDIT_PLACE_SET: keys("place"),
 }
 

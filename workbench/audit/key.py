@@ -6,6 +6,7 @@ from pathlib import Path
 from workbench.errors import Unprotected, Untrusted
 from workbench.home import Home, create_once
 
+AUDIT_KEY = "audit.key"
 SIZE = 32
 
 
@@ -16,7 +17,7 @@ def audit_key(home: Home) -> bytes:
     Raises Untrusted when a log exists and its key is gone (a new key would bless a new history), and
     Unprotected when others may read the key.
     """
-    path = home.keys / "audit.key"
+    path = home.keys / AUDIT_KEY
     if not path.exists():
         if (home.audit / "head.json").exists():
             raise key_lost(path)

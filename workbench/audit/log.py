@@ -62,7 +62,7 @@ class Log:
 
     def __init__(self, folder: Path, key: bytes) -> None:
         self.folder = folder
-        self._key = key
+        self.key = key
         self._mutex = RLock()
         self._held = False
         self._recent: dict[int, dict[str, Any]] = {}
@@ -125,7 +125,7 @@ class Log:
         """
         with self.locked(shared=True):
             lines, head = self._complete_lines(), self._head()
-        verified = verify_lines(lines, head=head, key=self._key, keep=keep)
+        verified = verify_lines(lines, head=head, key=self.key, keep=keep)
         if verified.records < at_least:
             raise older_than_known(verified.records, at_least)
         return verified
@@ -166,6 +166,8 @@ class Log:
                 yield
             finally:
                 self._held = False
+                # Said, not left to closing: a child forked meanwhile has the same open file.
+                fcntl.flock(handle, fcntl.LOCK_UN)
                 os.close(handle)
 
     def recover(self) -> None:
@@ -189,7 +191,7 @@ class Log:
         }
         if entry.outbox:
             self._remember(entry)
-        return seal(body, key=self._key)
+        return seal(body, key=self.key)
 
     def _write(self, file: int, content: bytes, *, before: Head, after: Head) -> None:
         try:
@@ -230,7 +232,7 @@ class Log:
         return head, torn
 
     def _advanced(self, head: Head, line: bytes) -> Head:
-        record = unseal(line, key=self._key)
+        record = unseal(line, key=self.key)
         if record is None or (record.get("seq"), record.get("previous")) != (head.records + 1, head.last):
             raise tampered(Tampering.INSERTED, head.records + 1)
         return head.after(line, outbox=record["outbox"])
@@ -278,7 +280,7 @@ class Log:
         if not path.exists() and not (self.folder / LOG).exists():
             return Head()
         copies = slots(path.read_bytes()) if path.exists() else []
-        heads = [Head.unseal(copy, key=self._key) for copy in copies]
+        heads = [Head.unseal(copy, key=self.key) for copy in copies]
         sound = [head for head in heads if head is not None]
         newest = max(sound, key=lambda head: head.records, default=None)
         if newest is None or (len(sound) < SLOTS and self._ends_at(newest)):
@@ -291,7 +293,7 @@ class Log:
         return path.exists() and path.stat().st_size <= head.size and head.records > 0
 
     def _save(self, head: Head) -> None:
-        content, path = head.seal(key=self._key), self.folder / HEAD
+        content, path = head.seal(key=self.key), self.folder / HEAD
         if not path.exists():
             write_atomically(path, content * SLOTS)
             return

@@ -100,6 +100,22 @@ def verifier(home: Home, target: Path) -> None:
     click.echo(f"python3 {target.name} {home.audit / 'log.jsonl'} --key log.vkey --checkpoint FILE")
 
 
+@audit.command()
+@click.option(
+    "--admit",
+    type=click.IntRange(0),
+    multiple=True,
+    metavar="UID",
+    help="追記を許す他の利用者 / another user who may append",
+)
+@pass_home
+def serve(home: Home, admit: tuple[int, ...]) -> None:
+    """監査ログを専用のプロセスで動かす（終了は Ctrl-C） / Keep the log in a process of its own until Ctrl-C."""
+    from workbench.governance.log_process import serve as keep
+
+    keep(home, admit=admit)
+
+
 @audit.command("show")
 @click.option(
     "--last", type=int, default=20, show_default=True, help="新しい方から何件か / the newest records"
