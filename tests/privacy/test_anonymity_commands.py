@@ -155,6 +155,8 @@ ASKED = {
     "no such measure": (["--measure", "cost"], 2, "discernibility"),
     "a weight below zero": (["--weight", "area=-1"], 2, "0"),
     "a table where none is to be written": (["--recipe-only", "-o", "out.csv"], 2, "--recipe-only"),
+    "a picture of nothing": (["--plot", "curve.png"], 2, "--suggest"),
+    "a picture of an unknown kind": (["--suggest", "--plot", "curve.doc"], 2, ".svg"),
     "a start that is none": (["--start", "nowhere.json"], 13, "--start"),
 }
 
@@ -182,6 +184,21 @@ def test_any_mix_of_models_is_kept(command, city, ladders):
     assert told["measured"]["sensitive"]["aid"]["plain_distinct_l"] >= 2
     assert (told["gap"], told["bound"]) == (0.0, told["score"])
     assert {"levels", "suppressed_rows", "classes", "lattice", "checked", "seconds"} <= set(told)
+
+
+def test_three_recipes_are_offered_with_a_picture(command, city, ladders, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+    ask = ["data", "anonymise", city, "--hierarchies", ladders, "-q", "area", "--suppression-limit", "0.1"]
+    code, out, _ = command(*ask, "--suggest", "--plot", tmp_path / "curve.png", "--subgroup", "aid=yes")
+    _, told, _ = command(*ask, "--suggest", "--json")
+
+    assert code == 0
+    assert out.startswith("Recipe 1: --suppression-limit")
+    assert "aid=yes 0.0%" in out
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    offered = json.loads(told)["offered"]
+    assert [one["suppressed"]["overall"]["rows"] for one in offered] == [0, 2]
+    assert offered[0]["score"] > offered[1]["score"]
 
 
 def test_a_search_goes_on_from_what_an_earlier_one_printed(command, city, ladders, tmp_path):

@@ -78,7 +78,19 @@ def test_a_file_measures_as_the_frame_it_holds(measured, tmp_path):
     )
 
     assert reduced == {name: measured[name] for name in reduced}
-    assert set(measured) - set(reduced) == {"missing", "items", "special_uniques", "household_signatures"}
+    of_rows = {"missing", "items", "separation", "special_uniques", "household_signatures", "household_risk"}
+    assert set(measured) - set(reduced) == of_rows
+
+
+def test_who_finds_one_child_has_found_the_family(measured):
+    """Home h1 has both children of a class of two: 1 - 1/2 * 1/2."""
+    assert measured["household_risk"]["highest"] == 1.0
+    assert measured["household_risk"]["expected"] == pytest.approx(3 / 4 + 1 / 2 + 1 / 2 + 1)
+
+
+def test_one_item_tells_as_many_apart_as_it_has_values(measured):
+    assert measured["separation"]["area"]["distinction"] == pytest.approx(3 / 5)
+    assert measured["separation"]["grade"] == {"distinction": pytest.approx(1 / 5), "separation": 0.0}
 
 
 def test_beside_the_population_the_numbers_are_exact():

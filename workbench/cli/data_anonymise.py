@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from workbench.privacy.anonymity.search import Anonymised
 
 
+PICTURES = {".png", ".svg"}
+
+
 class Weight(Pair):
     """A column and a number."""
 
@@ -95,6 +98,14 @@ class Order(Pair):
     default=None,
     help="打ち切った探索の出力 (JSON) から続ける / go on from what a stopped search printed",
 )
+@click.option(
+    "--suggest",
+    is_flag=True,
+    help="情報損失と抑制のつり合いから三つの案を示す（表は書き出さない） / offer three recipes; write no table",
+)
+@click.option(
+    "--plot", type=FILE, default=None, help="--suggest の図 (.png, .svg) / the picture of the curve"
+)
 @click.option("--recipe-only", is_flag=True, help="表は書き出さない / search, write no table")
 @click.option("--output", "-o", type=FILE, default=None, help="加工した表 (CSV) / write the table")
 @json_option
@@ -120,6 +131,8 @@ def anonymise(
     population: Path | None,
     stop_after: float | None,
     start: Path | None,
+    suggest: bool,
+    plot: Path | None,
     recipe_only: bool,
     output: Path | None,
     as_json: bool,
@@ -134,10 +147,15 @@ def anonymise(
     from workbench.privacy.anonymity.lattice import Limits
     from workbench.privacy.anonymity.measures import Measure
 
-    if recipe_only and output:
+    if plot and (not suggest or plot.suffix not in PICTURES):
         raise Usage(
-            ja="--recipe-only と --output は同時に使えません。どちらかを外してください。",
-            en="--recipe-only writes no table; leave it or --output out.",
+            ja="--plot は --suggest と使い、.png か .svg のファイルを指定してください。",
+            en="--plot goes with --suggest and takes a .png or an .svg file.",
+        )
+    if (recipe_only or suggest) and output:
+        raise Usage(
+            ja="--recipe-only、--suggest は表を書き出しません。--output を外してください。",
+            en="--recipe-only and --suggest write no table; leave --output out.",
         )
     frame = read(table, separator=separator)
     ladder = ladders.load(hierarchies)
@@ -145,30 +163,48 @@ def anonymise(
     models = understood(asked, frame, ladder, orders=dict(order), harmful=wanted, unit=unit)
     needed = {*quasi_identifiers, *sensitive, *(m.item for m in models), unit, person}
     with interruptible(stop_after) as stop:
-        found = search.anonymise(
-            frame[[name for name in frame if name in needed]],
-            hierarchies=ladder,
-            quasi_identifiers=quasi_identifiers,
-            models=models,
-            measure=Measure(measured, aggregate, suppression_weight, dict(weight)),
-            persons=person,
-            households=unit,
-            limits=Limits(
+        looked_for: dict[str, Any] = {
+            "hierarchies": ladder,
+            "quasi_identifiers": quasi_identifiers,
+            "models": models,
+            "measure": Measure(measured, aggregate, suppression_weight, dict(weight)),
+            "persons": person,
+            "households": unit,
+            "limits": Limits(
                 overall=suppression_limit,
                 subgroup=subgroup_limit,
                 subgroups={f"{c}={v}": members(frame, c, v) for c, v in subgroup},
             ),
-            population=read(population, separator=separator) if population else None,
-            progress=None if as_json else Shown(),
-            stop=stop,
-            start=levels_in(start) if start else None,
-        )
+            "population": read(population, separator=separator) if population else None,
+            "progress": None if as_json else Shown(),
+            "stop": stop,
+            "start": levels_in(start) if start else None,
+        }
+        asked_of = frame[[name for name in frame if name in needed]]
+        if suggest:
+            offer(asked_of, looked_for, plot=plot, as_json=as_json)
+            return
+        found = search.anonymise(asked_of, **looked_for)
     if isinstance(found, search.NoneSatisfies):
         raise found.refusal()
     if output is not None:
         write(found.frame, output, separator=separator or ",")
     result = outcome(found, sensitive={**{str(m.item): m.harmful for m in models if m.item}, **wanted})
     show(result, as_json=as_json, text="\n".join(lines(result)))
+
+
+def offer(frame: "pd.DataFrame", looked_for: Mapping[str, Any], *, plot: Path | None, as_json: bool) -> None:
+    """Show three recipes, and draw the curve they are on."""
+    from workbench.cli import offered
+    from workbench.privacy.anonymity.alternatives import alternatives
+    from workbench.privacy.anonymity.search import NoneSatisfies
+
+    found = alternatives(frame, **looked_for)
+    if isinstance(found, NoneSatisfies):
+        raise found.refusal()
+    if plot:
+        offered.draw(found, plot)
+    show(offered.to_json(found), as_json=as_json, text="\n".join(offered.described(found)))
 
 
 def understood(

@@ -22,6 +22,8 @@ from workbench.privacy.anonymity.missing import candidates, is_missing
 from workbench.privacy.anonymity.population import Matched, delta_presence, k_map
 from workbench.privacy.anonymity.reduction import reduce
 from workbench.privacy.anonymity.risk.attackers import journalist, marketer, prosecutor
+from workbench.privacy.anonymity.risk.individual import household_risk
+from workbench.privacy.anonymity.risk.separation import separations
 from workbench.privacy.anonymity.risk.special import special_uniques
 from workbench.privacy.anonymity.risk.together import household_signatures
 from workbench.privacy.anonymity.risk.uniqueness import Estimate, population_uniqueness
@@ -71,8 +73,8 @@ def measure(
     Every number of a table.
 
     A frame is measured whole. A file or an Arrow table is reduced on the engine (`workbench.data.engine`),
-    however large: then what needs the rows themselves (`missing`, `items`, `special_uniques`,
-    `household_signatures`, and everything of a population) is left out.
+    however large: then what needs the rows themselves (`missing`, `items`, `separation`,
+    `special_uniques`, whole families, and everything of a population) is left out.
 
     `sensitive` names items, or maps each to the values that harm (None: all). `hierarchies` gives t over
     a hierarchy for the sensitive items that have one. `population` is a table of everybody, generalised
@@ -160,11 +162,17 @@ def of_rows(
             for item in classes.items
             if len(classes.items) > 1
         },
+        "separation": {
+            one.items[0]: {"distinction": one.distinction, "separation": one.separation}
+            for one in separations(frame, classes.items, up_to=1)
+        },
         "special_uniques": specials(frame, classes.items),
     }
     if isinstance(households, str):
         families = household_signatures(classes, frame[households])
         found["household_signatures"] = {"alone": families.alone, "share_alone": families.share_alone}
+        family = household_risk((1 / classes.children)[classes.member], frame[households])
+        found["household_risk"] = {"highest": family.highest, "expected": family.expected}
     return found
 
 
