@@ -1,5 +1,6 @@
 """What somebody with the log's files, and without its key, may try; and what a kill leaves."""
 
+import hmac
 import json
 import os
 from multiprocessing import get_context
@@ -8,7 +9,7 @@ import pytest
 import rfc8785
 
 from workbench.audit import SCHEMA, Event, Log
-from workbench.audit.record import digest, seal, spelled
+from workbench.audit.record import digest, mac, seal, spelled
 from workbench.errors import Unprotected, Untrusted, Unusable
 
 KEY = bytes(range(32))
@@ -390,3 +391,8 @@ def test_processes_that_open_a_new_home_at_once_agree_on_one_key(home):
 
     assert keys == {(home.keys / "audit.key").read_bytes()}
     assert os.stat(home.keys / "audit.key").st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("key", [b"k", KEY, b"k" * 64, b"k" * 200])
+def test_the_seal_is_the_hmac_of_the_standard_library(key):
+    assert mac(b"content", key=key).decode() == hmac.new(key, b"content", "sha256").hexdigest()

@@ -24,8 +24,9 @@ from workbench.errors import Unprotected, WorkbenchError
 CONNECTIONS = 256
 BATCH = 1024
 CHUNK = 1 << 16
-# Clients that were answered together ask again together; they are waited for this part of a flush.
-PATIENCE = 0.25
+# Who asked in the last two batches will ask again; they are waited for this part of a flush, so that all
+# come together: else two groups form that wait for each other's flushes.
+PATIENCE = 0.5
 
 
 @dataclass(eq=False)
@@ -65,9 +66,10 @@ class Keeper:
         self._due = due
         self._selector = selectors.DefaultSelector()
         self._clients = 0
-        self._expected = 1
+        self._lately: tuple[frozenset[Client], ...] = (frozenset(), frozenset())
         self._flush_seconds = 0.0
         self._stopped = False
+        self._records = 0
         listening.setblocking(False)
         self._selector.register(listening, selectors.EVENT_READ, None)
 
@@ -88,7 +90,7 @@ class Keeper:
             asked = self._gather()
             if asked:
                 self._serve(asked)
-            if self._due(self._log.count):
+            if self._due(self._records):
                 self._keep_elsewhere()
         self._note(Event.AUDIT_CLOSED, uid=os.getuid())
         self._keep_elsewhere()
@@ -114,12 +116,13 @@ class Keeper:
         }
 
     def _gather(self) -> list[Asked]:
-        """What is asked for now; those who asked together last time are waited for a moment."""
+        """What is asked for now; those who asked lately are waited for a moment."""
         asked = self._ready(timeout=1.0)
         until = time.monotonic() + self._flush_seconds * PATIENCE
-        while asked and len(asked) < min(self._expected, BATCH):
+        expected = frozenset().union(*self._lately)
+        while asked and not expected <= {client for client, _ in asked}:
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or len(asked) >= BATCH:
                 break
             asked += self._ready(timeout=left)
         return asked
@@ -168,7 +171,7 @@ class Keeper:
         return [(client, asked) for asked in lines]
 
     def _serve(self, asked: list[Asked]) -> None:
-        self._expected = len(asked)
+        self._lately = (self._lately[1], frozenset(client for client, _ in asked))
         began = time.monotonic()
         for at in range(0, len(asked), BATCH):
             self._append(asked[at : at + BATCH])
@@ -186,6 +189,7 @@ class Keeper:
             except WorkbenchError as error:
                 answers[place] = error
         answers |= zip(places, written(self._log, entries), strict=True)
+        self._records = max([self._records, *(n for n in answers.values() if isinstance(n, int))])
         told: dict[Client, bytes] = {}
         for place, (client, _) in enumerate(asked):
             told[client] = told.get(client, b"") + answered(answers[place])
@@ -205,6 +209,7 @@ class Keeper:
             self._selector.unregister(client.connection)
             client.connection.close()
             self._clients -= 1
+            self._lately = tuple(group - {client} for group in self._lately)
 
 
 def written(log: Log, entries: list[Entry]) -> list[int | WorkbenchError]:

@@ -65,6 +65,7 @@ class Log:
         self.key = key
         self._mutex = RLock()
         self._held = False
+        self._last, self._left = Head(), (0, -1)
         self._recent: dict[int, dict[str, Any]] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -206,9 +207,13 @@ class Log:
                 os.ftruncate(file, before.size)
             raise
         self._save(after)
+        self._leave(file, after)
 
     def _recovered(self, file: int) -> Head:
         """The head, moved over records that a kill left beyond it; a torn line is removed."""
+        about = os.fstat(file)
+        if self._left == (about.st_ino, about.st_size):
+            return self._last  # nobody has written since
         known = self._head()
         head, torn = self._reached(file, known)
         if torn:
@@ -219,6 +224,9 @@ class Log:
             os.fdatasync(file)
             self._save(head)
         return head
+
+    def _leave(self, file: int, head: Head) -> None:
+        self._last, self._left = head, (os.fstat(file).st_ino, head.size)
 
     def _reached(self, file: int, head: Head) -> tuple[Head, bytes]:
         """The head after the complete records beyond it, and the torn line after those."""

@@ -5,8 +5,10 @@ The seal (HMAC-SHA256) is the last member and is over the very bytes before it, 
 chain can be made again without the key, and verifying never has to write a line again to compare it.
 """
 
+import hashlib
 import hmac
 import json
+from functools import cache
 from typing import Any
 
 from workbench.audit.merkle import leaf
@@ -14,6 +16,12 @@ from workbench.audit.merkle import leaf
 GENESIS = "0" * 64
 FIELDS = frozenset({"seq", "time", "event", "actor", "details", "outbox", "peer", "previous", "mac"})
 BEFORE_MAC, AFTER_MAC = b',"mac":"', b'"}'
+PLAIN, ESCAPED = (
+    json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False).encode
+    for ascii_only in (False, True)
+)
+PARSED = json.JSONDecoder().decode
+BLOCK = 64
 TAIL = len(BEFORE_MAC) + 64 + len(AFTER_MAC)
 
 
@@ -30,28 +38,33 @@ def seal(body: dict[str, Any], *, key: bytes) -> bytes:
 
 def unseal(line: bytes, *, key: bytes) -> dict[str, Any] | None:
     """The record in `line`, or None when the key did not seal exactly these bytes."""
-    content = line[:-TAIL] + b"}"
-    sealed = content[:-1] + BEFORE_MAC + mac(content, key=key) + AFTER_MAC
-    if not hmac.compare_digest(sealed, line):
+    sealed = BEFORE_MAC + mac(line[:-TAIL] + b"}", key=key) + AFTER_MAC
+    if not hmac.compare_digest(sealed, line[-TAIL:]):
         return None
     try:
-        record: dict[str, Any] = json.loads(line)
+        record: dict[str, Any] = PARSED(line.decode())
     except (ValueError, RecursionError):
         return None
     return record
 
 
 def mac(content: bytes, *, key: bytes) -> bytes:
-    return hmac.digest(key, content, "sha256").hex().encode()
+    """HMAC-SHA256 (RFC 2104), from digests that have taken in the key already: half the time of anew."""
+    inner, outer = (half.copy() for half in keyed(key))
+    inner.update(content)
+    outer.update(inner.digest())
+    return bytes(outer.hexdigest(), "ascii")
+
+
+@cache
+def keyed(key: bytes) -> tuple[Any, Any]:
+    block = (hashlib.sha256(key).digest() if len(key) > BLOCK else key).ljust(BLOCK, b"\0")
+    return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]
 
 
 def spelled(body: dict[str, Any]) -> bytes:
     """The bytes of `body`, its members in order; half of a character, which UTF-8 cannot hold, is escaped."""
     try:
-        return dumped(body, ascii_only=False).encode()
+        return PLAIN(body).encode()
     except UnicodeEncodeError:
-        return dumped(body, ascii_only=True).encode()
-
-
-def dumped(body: dict[str, Any], *, ascii_only: bool) -> str:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False)
+        return ESCAPED(body).encode()

@@ -23,6 +23,17 @@ LARGEST = 32 << 20
 FIELDS = {"event", "actor", "details", "outbox", "time"}
 
 
+SPELLED = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def refuse(_: str) -> NoReturn:
+    """JSON has no NaN and no infinity."""
+    raise ValueError
+
+
+PARSED = json.JSONDecoder(parse_constant=refuse).decode
+
+
 @contextmanager
 def short_path(path: Path) -> Iterator[str]:
     """A name of the socket that fits into the 108 bytes that the system has for it."""
@@ -48,7 +59,7 @@ def said(entry: Entry) -> bytes:
 def heard(content: bytes, *, peer: dict[str, Any]) -> Entry:
     """The entry that a line asks for. Raises Unusable for anything else."""
     try:
-        value = json.loads(content, parse_constant=refuse)
+        value = PARSED(content.decode())
         if value.keys() != FIELDS or type(value["outbox"]) is not int or value["outbox"] < 0:
             raise ValueError
         if not isinstance(value["actor"], str) or not isinstance(value["details"], dict):
@@ -58,11 +69,6 @@ def heard(content: bytes, *, peer: dict[str, Any]) -> Entry:
         return Entry(**{**value, "event": Event(value["event"])}, peer=peer)
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise no_event() from None
-
-
-def refuse(_: str) -> NoReturn:
-    """JSON has no NaN and no infinity."""
-    raise ValueError
 
 
 def answered(answer: int | WorkbenchError) -> bytes:
@@ -81,7 +87,7 @@ def answer_in(content: bytes) -> int | WorkbenchError:
 
 
 def line(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return SPELLED(value).encode() + b"\n"
 
 
 def no_event() -> Unusable:
