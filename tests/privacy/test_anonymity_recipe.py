@@ -69,15 +69,17 @@ def test_the_public_recipe_recodes_a_raw_table_into_the_release(result, written)
         assert recode.apply(items[item], kept[item]).to_pylist() == result.frame[item].tolist()
 
 
-def test_the_public_recipe_says_levels_criteria_and_limits(written):
+def test_the_public_recipe_says_levels_models_measure_and_limits(written):
     asked = written.public()["asked"]
 
     assert asked["levels"] == {"area": {"level": 0, "of": 2}, "sex": {"level": 0, "of": 1}}
-    assert asked["criteria"] == {
-        "k_children": 5,
-        "k_households": 5,
-        "sensitive": {"aid": {"distinct_l": 2, "max_confidence": 0.8}},
-    }
+    assert asked["models"] == [
+        {"name": "k", "limit": 5},
+        {"name": "k-households", "limit": 5},
+        {"name": "harmful-l", "limit": 2, "item": "aid"},
+        {"name": "confidence", "limit": 0.8, "item": "aid"},
+    ]
+    assert asked["measure"] == {"name": "loss", "aggregate": None, "suppression": 0.5, "weights": {}}
     assert asked["limits"] == {"overall": 0.1, "subgroup": 0.1}
 
 

@@ -173,8 +173,16 @@ def test_tables_that_read_alike_have_one_digest(other):
         pd.DataFrame({"A": [1, None], "b": ["x", "y"]}),
         pd.DataFrame({"b": ["x", "y"], "a": [1, None]}),
         pd.DataFrame({"a": [1, None], "b": ["y", "x"]}),
+        pd.DataFrame({"a": [1, None], "b": ["u", "v"]}),
     ],
-    ids=["a cell", "a row", "a name", "columns the other way round", "cells of two rows exchanged"],
+    ids=[
+        "a cell",
+        "a row",
+        "a name",
+        "columns the other way round",
+        "cells of two rows exchanged",
+        "every word",
+    ],
 )
 def test_tables_that_differ_differ_in_their_digests(other):
     assert digest(other) != digest(pd.DataFrame({"a": [1, None], "b": ["x", "y"]}))

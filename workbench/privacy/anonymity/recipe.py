@@ -25,6 +25,7 @@ from workbench.privacy.anonymity.coding import TopBottomCoding
 from workbench.privacy.anonymity.content import digest, in_no_order
 from workbench.privacy.anonymity.hierarchies import Hierarchy, written
 from workbench.privacy.anonymity.microaggregation import Microaggregation
+from workbench.privacy.anonymity.models import Model
 from workbench.privacy.anonymity.pram import Pram
 from workbench.privacy.anonymity.search import Anonymised
 from workbench.privacy.anonymity.step import Step
@@ -214,13 +215,20 @@ def asked_of(result: Anonymised) -> dict[str, Any]:
         "levels": {
             item: {"level": level, "of": result.heights[item]} for item, level in result.levels.items()
         },
-        "criteria": {
-            "k_children": result.criteria.k,
-            "k_households": None if result.classes.households is None else result.criteria.households,
-            "sensitive": {
-                item: {"distinct_l": wanted.distinct_l, "max_confidence": wanted.max_confidence}
-                for item, wanted in result.criteria.sensitive.items()
-            },
-        },
+        "models": [
+            told(model)
+            for model in result.models
+            if model.name != HOUSEHOLDS or result.classes.households is not None
+        ],
+        "measure": {**vars(result.measure), "weights": dict(result.measure.weights)},
         "limits": {"overall": result.limits.overall, "subgroup": result.limits.subgroup},
     }
+
+
+HOUSEHOLDS = "k-households"
+
+
+def told(model: Model) -> dict[str, Any]:
+    """A model by its numbers. Which values harm, and their order, stand in the register."""
+    said = {"name": model.name, "limit": model.limit, "item": model.item, "c": model.c}
+    return {name: value for name, value in said.items() if value is not None}
