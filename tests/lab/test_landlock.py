@@ -12,7 +12,7 @@ import workbench
 from workbench.lab import landlock, sandbox
 from workbench.lab.landlock import RIGHTS, USES, abi, bits
 from workbench.lab.probe import why_not_available
-from workbench.lab.sandbox import Limits, command_inside
+from workbench.lab.sandbox import OWNERS, Sandbox, command_inside
 
 CODE = Path(workbench.__file__).parents[1]
 PROGRAMS = dict.fromkeys(
@@ -142,7 +142,7 @@ def test_an_older_version_is_asked_for_what_it_knows():
 
 def test_attack_a_kernel_starts_where_its_rights_cannot_be_given_up():
     """The step inside ends, and with it the kernel: here the system refuses one rule."""
-    command = command_inside(["/bin/true"], limits=Limits())
+    command = command_inside(["/bin/true"], Sandbox(CODE, owner=OWNERS[0]))
     told = json.loads(command[4])
     inside = [sys.executable, "-I", "-S", str(CODE / "workbench/lab/inside.py")]
     whole = subprocess.run([*inside, json.dumps(told), "/bin/true"], capture_output=True, text=True)

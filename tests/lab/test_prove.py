@@ -7,8 +7,8 @@ import pytest
 
 from workbench.lab import prove, sandbox
 from workbench.lab.acts import ACTS
+from workbench.lab.limits import Limits
 from workbench.lab.prove import Outcome, battery, ground, judge, table, unprotected, why_not_proven
-from workbench.lab.sandbox import Limits
 
 # A part that this machine's own kernel was built without cannot be misused, inside or outside.
 ABSENT = {"Function not implemented", "Address family not supported by protocol", "Protocol not supported"}
@@ -119,7 +119,7 @@ def test_two_protections_are_what_stops_these_acts(protection, monkeypatch):
     monkeypatch.setattr(
         sandbox,
         "command_inside",
-        lambda command, **_: [sandbox.interpreter().executable, *command[1:]],
+        lambda command, _: [sandbox.interpreter().executable, *command[1:]],
     )
 
     assert_found(acts, monkeypatch)
@@ -133,7 +133,7 @@ def remove(change, monkeypatch):
 
 
 def test_limits_are_what_stops_a_glutton(monkeypatch):
-    monkeypatch.setattr(Limits, "resources", lambda _: {})
+    monkeypatch.setattr(Limits, "resources", lambda _, **__: {})
 
     assert_found(["memory", "file-size"], monkeypatch)
 

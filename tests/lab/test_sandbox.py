@@ -13,7 +13,8 @@ import pytest
 import workbench
 from workbench.errors import Unprotected
 from workbench.lab import launch, run_folder
-from workbench.lab.sandbox import OWNERS, Limits, Sandbox, bubblewrap, launch_command
+from workbench.lab.limits import Limits
+from workbench.lab.sandbox import OWNERS, Sandbox, bubblewrap, launch_command
 
 AS_ROOT = os.geteuid() == 0
 SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "proc", "dev", "tmp")
@@ -138,7 +139,14 @@ def test_an_ordinary_user_needs_no_root(ordinary_place):
         "/usr/bin/id",
         "-u",
     ]
-    given = {"owner": None, "first_sealed": 10, "sealed": [], "arguments": [bubblewrap(), *arguments]}
+    given = {
+        "owner": None,
+        "doors": [],
+        "processors": sorted(os.sched_getaffinity(0)),
+        "first_sealed": 10,
+        "sealed": [],
+        "arguments": [bubblewrap(), *arguments],
+    }
     starter = f"""
 import json, os, subprocess, sys
 open({str(plan)!r}, "w").write(json.dumps({given!r} | {{"parent": os.getpid()}}))

@@ -20,21 +20,28 @@ from tornado.websocket import websocket_connect
 
 from workbench.audit import Event
 from workbench.home import Home
+from workbench.lab import cgroups
+from workbench.lab.limits import MB, Limits
 from workbench.lab.locks import ALLOWED
 from workbench.lab.workspace import Workspace
 from workbench.state import State
 
+GROUPS = cgroups.make(Limits(memory=1024 * MB))
+if GROUPS is not None:
+    GROUPS.remove()
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 SERVER = """
 import sys
 from pathlib import Path
 from workbench.home import Home
+from workbench.lab.limits import MB, Limits
 from workbench.lab.server import start
 from workbench.lab.session import Session
 from workbench.state import State
 
 home = Home.open(Path(sys.argv[1]))
-with Session(home, State.open(home), analyst="analyst-1", project="p", datasets={}, trusted=b"{}", verbs={}) as session:
+given = {"analyst": "analyst-1", "project": "p", "datasets": {}, "trusted": b"{}", "verbs": {}}
+with Session(home, State.open(home), limits=Limits(memory=1024 * MB, disk=64 * MB), **given) as session:
     start(session, port=18888, announce=lambda address: print(address, flush=True))
 """
 
@@ -277,6 +284,46 @@ class TestKernelMessages:
         with contextlib.suppress(HTTPClientError):
             asyncio.run(asyncio.wait_for(story(), 20))
         assert not (lab.workspace.folder / "unlogged").exists()
+
+    def test_attack_a_full_workspace_runs_no_further_code(self, lab):
+        """The page is told so, and runs code again when there is room."""
+
+        async def story():
+            socket = await lab.connect(lab.start_kernel())
+            await execute(socket, "open('big', 'wb').write(b'x' * (65 << 20))")
+            refused = await failure(socket, "open('more', 'w')")
+            (lab.workspace.folder / "big").unlink()
+            answer = await execute(socket, "print('again')")
+            socket.close()
+            return refused, answer
+
+        refused, answer = asyncio.run(story())
+        assert "64 MB" in refused
+        assert answer == "again"
+        assert not (lab.workspace.folder / "more").exists()
+
+    @pytest.mark.skipif(not GROUPS, reason="no control groups here")
+    def test_a_memory_hog_is_ended_and_told_why(self, lab):
+        async def story():
+            socket = await lab.connect(lab.start_kernel())
+            await execute(socket, "1")
+            await send(socket, "execute_request", {"code": "kept = b'x' * (1020 << 20)"})
+            while True:
+                kind, content = await receive(socket)
+                if kind == "stream":
+                    socket.close()
+                    return content["text"]
+
+        assert "1,024 MB" in asyncio.run(story())
+
+
+async def failure(socket, code):
+    """What the reply to code that fails says."""
+    asked = await send(socket, "execute_request", {"code": code})
+    while True:
+        kind, content = await receive(socket)
+        if content["parent"] == asked and kind == "execute_reply":
+            return content["evalue"]
 
 
 async def send(socket, kind, content, *, channel="shell"):

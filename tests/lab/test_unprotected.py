@@ -87,7 +87,7 @@ def test_a_bubblewrap_that_only_pretends(tmp_path, monkeypatch):
     fake.write_text('#!/bin/sh\nwhile [ "$1" != "--" ]; do shift; done\nshift\nexec "$@"\n')
     fake.chmod(0o755)
     monkeypatch.setattr(sandbox, "bubblewrap", lambda: str(fake))
-    monkeypatch.setattr(sandbox, "command_inside", lambda command, **_: [sys.executable, *command[1:]])
+    monkeypatch.setattr(sandbox, "command_inside", lambda command, _: [sys.executable, *command[1:]])
     monkeypatch.setattr(sandbox, "OWNERS", range(1, 2))
     reason = why_not_available()
 

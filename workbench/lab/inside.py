@@ -19,12 +19,17 @@ from workbench.lab import landlock
 UNPROTECTED = 14
 
 
+def limit(kind: int, value: int) -> None:
+    """Set a limit for good; one that the room itself has already is not raised."""
+    _, most = resource.getrlimit(kind)
+    value = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(kind, (value, value))
+
+
 def bind(told: dict[str, Any]) -> None:
     """Keep to the limits and the rules of `told` from here on; without Landlock there is no kernel."""
     for name, value in told["resources"].items():
-        resource.setrlimit(getattr(resource, name), (value, value))
-    if told["processors"]:
-        os.sched_setaffinity(0, told["processors"])
+        limit(getattr(resource, name), value)
     try:
         landlock.restrict(told["rules"])
     except OSError as error:

@@ -6,13 +6,17 @@ is refused. Nothing here lets a file out: downloads and conversions leave throug
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth import Authorizer, IdentityProvider, User
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
-from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
+from jupyter_server.services.kernels.connection.base import (
+    deserialize_msg_from_ws_v1,
+    serialize_msg_to_ws_v1,
+)
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.web import HTTPError
@@ -127,6 +131,8 @@ class LabKernels(AsyncMappingKernelManager):
 class RecordedConnection(ZMQChannelsWebsocketConnection):
     """Every piece of code is in the log, on disk, before it is forwarded to the kernel."""
 
+    _last: Mapping[str, Any] = MappingProxyType({})  # the header of the last piece of code
+
     @property
     def room(self) -> "Session":
         room: Session = self.multi_kernel_manager.kernel_spec_manager.room
@@ -135,6 +141,11 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         header, content = self._look(incoming_msg)
         if header.get("msg_type") == "execute_request":
+            refused = self.room.why_not_run()
+            if refused is not None:
+                self._answer_refused(header, refused)
+                return
+            self._last = header
             source = str(content.get("code", ""))
             extra = content.get("user_expressions") or {}
             self.room.record(
@@ -147,9 +158,32 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
             )
         super().handle_incoming_message(incoming_msg)
 
+    def on_kernel_restarted(self) -> None:
+        """Say why beneath the last cell, where it was a limit that ended the kernel."""
+        reason = self.room.why_ended(str(self.kernel_id))
+        if reason is not None:
+            # Before the restart: the page forgets its cells with it.
+            self.write_stderr(both(reason), dict(self._last))
+        super().on_kernel_restarted()
+
+    def _answer_refused(self, header: dict[str, Any], refused: Refused) -> None:
+        """What a kernel would answer to a piece of code that fails: the page does not wait for more."""
+        failed = {"ename": "Refused", "evalue": both(refused), "traceback": [both(refused)]}
+        for channel, kind, content in (
+            ("iopub", "error", failed),
+            ("iopub", "status", {"execution_state": "idle"}),
+            ("shell", "execute_reply", failed | {"status": "error", "execution_count": 0}),
+        ):
+            answer = self.session.msg(kind, content=content, parent=header)
+            self.write_message(serialize_msg_to_ws_v1(answer, channel, self.session.pack), binary=True)
+
     def _look(self, message: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and content of a message of the one protocol that is spoken here."""
         if self.subprotocol != "v1.kernel.websocket.jupyter.org":
             raise HTTPError(403, "only the v1 kernel websocket protocol is spoken here")
         _, parts = deserialize_msg_from_ws_v1(message)
         return self.get_part("header", None, parts), self.get_part("content", None, parts)
+
+
+def both(error: Refused) -> str:
+    return f"{error.ja} / {error.en}"

@@ -21,6 +21,7 @@ from pathlib import Path
 from workbench.errors import Refused
 from workbench.lab import acts, run_folder
 from workbench.lab.acts import ACTS, MARK, Targets
+from workbench.lab.limits import Limits
 from workbench.lab.planted import plant
 from workbench.lab.probe import why_not_available
 from workbench.lab.sandbox import (
@@ -31,7 +32,6 @@ from workbench.lab.sandbox import (
     OWNERS,
     PACKAGES,
     WORKSPACE,
-    Limits,
     Sandbox,
     launch_command,
 )

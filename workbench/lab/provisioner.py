@@ -58,7 +58,11 @@ class SandboxProvisioner(LocalProvisioner):
         } | {"ip": f"{SOCKETS}/{SOCKET_PREFIX}"}
         # The kernelspec's words and no more: what a client appends does not reach the kernel.
         command = [word.replace("{connection_file}", CONNECTION) for word in self.kernel_spec.argv]
-        sandbox = self.room.sandbox(sockets=sockets, connection=json.dumps(inside).encode())
+        sandbox = self.room.sandbox(
+            sockets=sockets,
+            connection=json.dumps(inside).encode(),
+            group=self.room.kernel_group(str(self.kernel_id)),
+        )
         return launch_command(sandbox, command, folder=Path(str(self.folder)))
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:

@@ -46,7 +46,7 @@ def run_notebook(
         # On this very thread: a kernel ends with the thread that started it.
         asyncio.run(execute(client, manager))
     except STOPS:
-        raise stopped(notebook) from None
+        raise session.why_ended(str(manager.kernel_id)) or stopped(notebook) from None
     finally:
         session.workspace.write(name, nbformat.writes(notebook).encode())
     return notebook
@@ -62,7 +62,10 @@ async def execute(client: NotebookClient, manager: AsyncKernelManager) -> None:
 
 
 def log_cell(session: Session, cell: NotebookNode, index: int) -> None:
-    """Record a cell that is about to run: its source, whole."""
+    """Record a cell that is about to run: its source, whole. Refused when it may not run at all."""
+    refused = session.why_not_run()
+    if refused is not None:
+        raise refused
     session.record(Event.CELL_EXECUTED, cell=index, sha256=code_digest(cell.source), source=cell.source)
 
 

@@ -12,6 +12,7 @@ There is no way to run a kernel without it: where the operating system cannot gi
 import base64
 import json
 import os
+import random
 import shutil
 import sys
 import sysconfig
@@ -26,6 +27,8 @@ from typing import Any
 import workbench
 from workbench.errors import Unprotected
 from workbench.lab import landlock, seccomp
+from workbench.lab.cgroups import Group
+from workbench.lab.limits import Limits
 
 WORKSPACE = "/workspace"
 DATASETS = "/datasets"
@@ -85,27 +88,6 @@ SYSTEM_FILES = ("/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/loc
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much one kernel may use; bytes, except processes and files. Memory and files are per process."""
-
-    memory: int = 8 << 30
-    processes: int = 512
-    file_size: int = 2 << 30
-    open_files: int = 4096
-    temporary: int = 512 << 20
-    shared_memory: int = 256 << 20
-
-    def resources(self) -> dict[str, int]:
-        return {
-            "RLIMIT_AS": self.memory,
-            "RLIMIT_NPROC": self.processes,
-            "RLIMIT_FSIZE": self.file_size,
-            "RLIMIT_NOFILE": self.open_files,
-            "RLIMIT_CORE": 0,
-        }
-
-
-@dataclass(frozen=True)
 class Sandbox:
     """
     Everything one kernel may touch.
@@ -120,7 +102,8 @@ class Sandbox:
     trusted: Path | None = None
     connection: bytes | None = None
     owner: int | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
+    group: Group | None = None
 
     def __post_init__(self) -> None:
         if os.geteuid() == 0 and not self.owner:
@@ -255,6 +238,8 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
         "parent": os.getpid(),
         "stage": str(stage),
         "sources": sources,
+        "doors": sandbox.group.doors if sandbox.group else [],
+        "processors": processors_of(sandbox),
         "first_sealed": FIRST_SEALED,
         "sealed": [
             base64.b64encode(content).decode()
@@ -262,7 +247,7 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
         ],
         "arguments": [
             *(str(bubblewrap()), "--args", str(FIRST_SEALED), "--"),
-            *command_inside(command, limits=sandbox.limits),
+            *command_inside(command, sandbox),
         ],
     }
     handle, path = tempfile.mkstemp(prefix="plan-", dir=folder)
@@ -271,9 +256,18 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
     return [sys.executable, "-I", "-S", str(LAUNCHER), path]
 
 
-def command_inside(command: list[str], *, limits: Limits) -> list[str]:
+def processors_of(sandbox: Sandbox) -> list[int]:
+    """Which processors the kernel runs on: any, where a group counts their time, and so many elsewhere."""
+    here = sorted(os.sched_getaffinity(0))
+    if sandbox.group is not None or sandbox.limits.processors >= len(here):
+        return here
+    return random.sample(here, sandbox.limits.processors)
+
+
+def command_inside(command: list[str], sandbox: Sandbox) -> list[str]:
     """`command` behind the step that sets the limits and gives up rights."""
     python = interpreter().executable
-    told = {"resources": limits.resources(), "processors": None, "rules": landlock.rules_of(USES)}
+    resources = sandbox.limits.resources(grouped=sandbox.group is not None)
+    told = {"resources": resources, "rules": landlock.rules_of(USES)}
     shim = [python, "-I", "-S", f"{CODE}/workbench/lab/inside.py", json.dumps(told)]
     return [*shim, *(python if word == "python" else word for word in command[:1]), *command[1:]]

@@ -73,6 +73,11 @@ REFUSED: dict[str, tuple[int | None, int]] = {
     "setdomainname": (171, 162),
     "personality": (135, 92),
     "vhangup": (153, 58),
+    # where the limit of processors is the processors that the kernel was given
+    "sched_setaffinity": (203, 122),
+    # the table of mounts, past /proc
+    "statmount": (457, 457),
+    "listmount": (458, 458),
     "iopl": (172, None),
     "ioperm": (173, None),
     "modify_ldt": (154, None),

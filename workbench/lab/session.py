@@ -18,10 +18,12 @@ from workbench.artifact.canonical import sha256
 from workbench.audit import Event
 from workbench.errors import Refused
 from workbench.home import Home
-from workbench.lab import run_folder
+from workbench.lab import cgroups, disk, run_folder
+from workbench.lab.cgroups import Group
 from workbench.lab.gateway.server import Gateway, Handler
+from workbench.lab.limits import MB, Limits
 from workbench.lab.probe import why_not_available
-from workbench.lab.sandbox import Limits, Sandbox
+from workbench.lab.sandbox import Sandbox
 from workbench.lab.workspace import Workspace
 from workbench.state import State
 
@@ -58,6 +60,9 @@ class Session:
         self._limits = limits or Limits()
         self._kernels: dict[str, subprocess.Popen[bytes]] = {}
         run_folder.clear_leftovers()
+        cgroups.clear_leftovers()
+        self._groups: dict[str, Group] = {}
+        self._reasons: dict[str, Refused] = {}
         self._folders: dict[str, Path] = {}
         self._closed = False
         self._refuse_unprotected()
@@ -82,7 +87,9 @@ class Session:
         """An event of this session in the log."""
         self.state.record(event, actor=self.analyst, session=self.id, **details)
 
-    def sandbox(self, *, sockets: Path | None = None, connection: bytes | None = None) -> Sandbox:
+    def sandbox(
+        self, *, sockets: Path | None = None, connection: bytes | None = None, group: Group | None = None
+    ) -> Sandbox:
         """What a kernel of this session may touch."""
         return Sandbox(
             workspace=self.workspace.folder,
@@ -93,6 +100,31 @@ class Session:
             connection=connection,
             owner=self.owner,
             limits=self._limits,
+            group=group,
+        )
+
+    def why_not_run(self) -> Refused | None:
+        """Why no more code is run in this session for now, or None; to be asked before each piece of code."""
+        return disk.why_full(self.workspace.folder, size=self._limits.disk)
+
+    def kernel_group(self, kernel: str) -> Group | None:
+        """A new control group for this kernel, or None where there are none; one of its last run is removed."""
+        self._remove_group(kernel)
+        self._reasons.pop(kernel, None)
+        group = cgroups.make(self._limits)
+        if group is not None:
+            self._groups[kernel] = group
+        return group
+
+    def why_ended(self, kernel: str) -> Refused | None:
+        """Why a kernel was ended by its limits, or None where it was not."""
+        group = self._groups.get(kernel)
+        if group is None or not group.ended_for_memory():
+            return self._reasons.get(kernel)
+        most = f"{self._limits.memory // MB:,} MB"
+        return Refused(
+            ja=f"メモリーが上限（{most}）を超えたため、カーネルを止めました。扱う行や列を減らしてやり直してください。",
+            en=f"The kernel was ended: it took more than its memory limit ({most}). Use fewer rows or columns.",
         )
 
     def kernel_folder(self, kernel: str) -> Path:
@@ -109,7 +141,10 @@ class Session:
 
     def kernel_stopped(self, kernel: str) -> None:
         if self._kernels.pop(kernel, None) is not None:
-            self.record(Event.KERNEL_STOPPED, kernel=kernel)
+            reason = self.why_ended(kernel)
+            if reason is not None:
+                self._reasons[kernel] = reason
+            self.record(Event.KERNEL_STOPPED, kernel=kernel, **({"limit": "memory"} if reason else {}))
 
     def forget_kernel(self, kernel: str) -> None:
         """End what may be left of a kernel, and remove its folder."""
@@ -117,6 +152,7 @@ class Session:
         if process is not None:
             end(process)
         self.kernel_stopped(kernel)
+        self._remove_group(kernel)
         folder = self._folders.pop(kernel, None)
         if folder is not None:
             run_folder.remove(folder)
@@ -128,9 +164,16 @@ class Session:
         self._closed = True
         for kernel in list(self._folders):
             self.forget_kernel(kernel)
+        for kernel in list(self._groups):
+            self._remove_group(kernel)
         self._gateway.close()
         run_folder.remove(self._folder)
         self.record(Event.GATEWAY_CLOSED)
+
+    def _remove_group(self, kernel: str) -> None:
+        group = self._groups.pop(kernel, None)
+        if group is not None:
+            group.remove()
 
     def _refuse_unprotected(self) -> None:
         reason = why_not_available()

@@ -1,0 +1,293 @@
+"""What one kernel may use, and that it gets no more: memory, processes, processors, files, disk."""
+
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.audit import Event
+from workbench.errors import Refused
+from workbench.lab import cgroups, disk, run_folder
+from workbench.lab.limits import GB, KEPT_BY, MB, Limits
+from workbench.lab.run import run_notebook
+from workbench.lab.sandbox import launch_command
+
+SMALL = Limits(memory=768 * MB, processes=64, open_files=256, file_size=64 * MB, disk=32 * MB)
+GROUPS = cgroups.make(SMALL)
+if GROUPS is not None:
+    GROUPS.remove()
+needs_groups = pytest.mark.skipif(GROUPS is None, reason="no control groups here")
+
+
+@pytest.fixture
+def small(open_session):
+    return open_session(limits=SMALL)
+
+
+@pytest.fixture(params=["in a control group", "without"])
+def inside(request, small):
+    """Runs Python with small limits, in a control group and without one."""
+    group = small.kernel_group("test") if request.param != "without" else None
+    if group is None and request.param != "without":
+        pytest.skip("no control groups here")
+
+    def run(code):
+        folder = run_folder.make()
+        command = launch_command(
+            small.sandbox(group=group), ["python", "-c", textwrap.dedent(code)], folder=folder
+        )
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        run_folder.remove(folder)
+        return ended
+
+    yield run
+    small.forget_kernel("test")
+
+
+def test_every_limit_says_what_keeps_it():
+    assert set(KEPT_BY) == set(Limits.__dataclass_fields__)
+
+
+def test_attack_a_fork_bomb(inside, small):
+    """It stops at the limit, and the machine goes on."""
+    began = time.monotonic()
+    ended = inside(
+        """
+        import os, time
+        count = 0
+        for _ in range(1000):
+            try:
+                if os.fork() == 0:
+                    while True:
+                        try:
+                            os.fork()
+                        except OSError:
+                            time.sleep(0.05)
+                count += 1
+            except OSError:
+                break
+        print(count, flush=True)
+        time.sleep(0.5)
+        os._exit(0)
+        """
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) <= SMALL.processes
+    assert time.monotonic() - began < 60
+
+
+@needs_groups
+def test_attack_many_processes_take_memory_together(small):
+    """Each stays below the limit; all together do not."""
+    group = small.kernel_group("test")
+    folder = run_folder.make()
+    attack = """
+        import os, time
+        for _ in range(4):
+            if os.fork() == 0:
+                taken = b"x" * (300 << 20)
+                time.sleep(30)
+                os._exit(0)
+        print(sorted(os.wait()[1] for _ in range(4))[-1])
+    """
+    command = launch_command(
+        small.sandbox(group=group), ["python", "-c", textwrap.dedent(attack)], folder=folder
+    )
+    ended = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 30
+        while not group.ended_for_memory():
+            assert time.monotonic() < end, "it took what it liked"
+            time.sleep(0.1)
+    finally:
+        ended.kill()
+        ended.wait()
+        ended.stdout.close()
+        run_folder.remove(folder)
+
+    assert "768 MB" in small.why_ended("test").en
+    small.forget_kernel("test")
+    assert not any(folder.exists() for folder in group.folders)
+
+
+def test_attack_one_process_takes_more_than_there_is(inside):
+    ended = inside("taken = bytearray(1 << 34)")
+
+    assert "MemoryError" in ended.stderr or ended.returncode in (-9, 137)
+
+
+@needs_groups
+def test_a_memory_hog_is_ended_and_the_analyst_is_told_in_one_sentence(open_session, notebook, state):
+    session = open_session(limits=Limits(memory=GB))
+    with pytest.raises(Refused) as refused:
+        run_notebook(
+            notebook("print('before')", "kept = b'x' * (1020 << 20)"), session, name="hog.ipynb", timeout=60
+        )
+
+    assert "1,024 MB" in refused.value.en
+    assert b"before" in session.workspace.read("hog.ipynb")
+    stopped = [record for record in state.log.records() if record["event"] == Event.KERNEL_STOPPED]
+    assert stopped[-1]["details"]["limit"] == "memory"
+
+
+@pytest.mark.parametrize(
+    ("attack", "says"),
+    [
+        ("kept = [open('/dev/null') for _ in range(300)]", "Too many open files"),
+        ("open('giant', 'wb').truncate(65 << 20)", "File too large"),
+        ("import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (999, 999))", "not allowed"),
+        ("import os; os.sched_setaffinity(0, range(64))", "Operation not permitted"),
+    ],
+)
+def test_attack_a_limit_is_passed_or_raised(small, in_small, attack, says):
+    assert says in in_small(attack).stderr
+
+
+@pytest.fixture
+def in_small(small):
+    def run(code):
+        folder = run_folder.make()
+        command = launch_command(small.sandbox(), ["python", "-c", code], folder=folder)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        run_folder.remove(folder)
+        return ended
+
+    return run
+
+
+def test_processors_are_given_where_no_group_counts_them(open_session, in_sandbox):
+    session = open_session(limits=Limits(processors=1))
+    folder = run_folder.make()
+    code = "import os; print(len(os.sched_getaffinity(0)))"
+    command = launch_command(session.sandbox(), ["python", "-c", code], folder=folder)
+    ended = subprocess.run(command, capture_output=True, text=True)
+    run_folder.remove(folder)
+
+    assert ended.stdout == "1\n"
+
+
+def test_attack_a_full_workspace_runs_no_further_code(small, notebook):
+    """Where no file system bounds it, the room looks before each piece of code."""
+    fill = "for n in range(5): open(f'part{n}', 'wb').write(b'x' * (10 << 20))"
+    with pytest.raises(Refused) as refused:
+        run_notebook(notebook(fill, "open('more', 'w')"), small, name="fill.ipynb")
+
+    assert "32 MB" in refused.value.en
+    assert not (small.workspace.folder / "more").exists()
+
+
+def test_what_is_used_is_counted_without_following_links(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "file").write_bytes(b"x" * MB)
+    (tmp_path / "a" / "round").symlink_to(tmp_path)
+    (tmp_path / "out").symlink_to("/usr")
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(GB)
+
+    assert MB <= disk.used(tmp_path) < 2 * MB
+
+
+def test_attack_more_files_than_can_be_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "MOST_FILES", 10)
+    for number in range(11):
+        (tmp_path / str(number)).touch()
+
+    assert disk.why_full(tmp_path, size=GB) is not None
+
+
+class TestControlGroups:
+    """Both versions of the interface, on folders that stand for them."""
+
+    @pytest.fixture
+    def machine(self, tmp_path, monkeypatch):
+        def make(groups, mounts):
+            (tmp_path / "cgroup").write_text(groups)
+            (tmp_path / "mountinfo").write_text(mounts)
+            monkeypatch.setattr(cgroups, "OWN_GROUPS", tmp_path / "cgroup")
+            monkeypatch.setattr(cgroups, "OWN_MOUNTS", tmp_path / "mountinfo")
+
+        return make
+
+    def test_version_one_beneath_the_rooms_own_groups(self, machine, tmp_path):
+        for name in ("memory/box/room", "pids/room", "cpu/room"):
+            (tmp_path / name).mkdir(parents=True)
+        machine(
+            "4:memory:/box/room\n8:pids:/room\n1:cpu,cpuacct:/room\n0::/\n",
+            "".join(
+                f"31 30 0:26 / {tmp_path / name} rw - cgroup cgroup rw,{options}\n"
+                for name, options in (("memory", "memory"), ("pids", "pids"), ("cpu", "cpu,cpuacct"))
+            ),
+        )
+        group = cgroups.make(Limits(memory=GB, processes=7, processors=2))
+
+        assert {folder.parent for folder in group.folders} == {
+            tmp_path / "memory/box/room",
+            tmp_path / "pids/room",
+            tmp_path / "cpu/room",
+        }
+        assert (group.folders[0] / "memory.limit_in_bytes").read_text() == str(GB)
+        assert (group.folders[1] / "pids.max").read_text() == "7"
+        assert (group.folders[2] / "cpu.cfs_quota_us").read_text() == "200000"
+
+    def test_version_two_hands_its_controllers_down(self, machine, tmp_path):
+        room = tmp_path / "room.service"
+        room.mkdir()
+        (room / "cgroup.subtree_control").write_text("")
+        machine("0::/room.service\n", f"31 30 0:26 / {tmp_path} rw - cgroup2 cgroup2 rw\n")
+        group = cgroups.make(Limits(memory=GB, processes=7, processors=2))
+
+        assert (room / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+        assert [folder.parent for folder in group.folders] == [room]
+        (group.folders[0] / "memory.events").write_text("low 0\noom 1\noom_kill 1\n")
+        assert (group.folders[0] / "memory.max").read_text() == str(GB)
+        assert (group.folders[0] / "cpu.max").read_text() == "200000 100000"
+        assert group.ended_for_memory()
+
+    def test_without_a_controller_there_is_no_group(self, machine, tmp_path):
+        machine("4:memory:/\n0::/\n", f"31 30 0:26 / {tmp_path} rw - cgroup cgroup rw,memory\n")
+
+        assert cgroups.make(Limits()) is None
+
+    def test_a_group_that_leads_out_of_what_is_mounted_is_left_alone(self, machine, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "cgroup.subtree_control").write_text("cpu memory pids")
+        (tmp_path / "box").mkdir()
+        machine("0::/elsewhere\n", f"31 30 0:26 /box {tmp_path / 'box'} rw - cgroup2 cgroup2 rw\n")
+
+        assert cgroups.make(Limits()) is None
+
+    def test_a_system_without_control_groups(self, machine, tmp_path):
+        machine("", "")
+        (tmp_path / "cgroup").unlink()
+
+        assert cgroups.make(Limits()) is None
+        cgroups.clear_leftovers()
+
+    @needs_groups
+    def test_attack_a_kernel_starts_outside_its_group(self, small):
+        """The launch ends when the group cannot be entered."""
+        group = small.kernel_group("test")
+        group.remove()
+        folder = run_folder.make()
+        command = launch_command(small.sandbox(group=group), ["python", "-c", "print(1)"], folder=folder)
+        ended = subprocess.run(command, capture_output=True, text=True)
+        run_folder.remove(folder)
+
+        assert (ended.returncode != 0, ended.stdout) == (True, "")
+
+    @needs_groups
+    def test_what_a_killed_room_left_is_cleared(self):
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        group = cgroups.make(Limits())
+        left = [
+            folder.rename(folder.with_name(f"{cgroups.PREFIX}{gone.pid}-x"))
+            for folder in group.folders
+            if Path(folder).exists()
+        ]
+        cgroups.clear_leftovers()
+
+        assert not any(folder.exists() for folder in left)

@@ -1,0 +1,44 @@
+"""
+How much of the disk a workspace may take.
+
+The room looks at what is used before each piece of code. That stops the next piece and not the running one,
+which is bounded by the size of each file alone.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from workbench.errors import Refused
+from workbench.lab.limits import MB
+
+MOST_FILES = 200_000  # more are not counted: a workspace that holds them counts as full
+
+
+def used(folder: Path) -> int:
+    """The bytes that the files in `folder` take on the disk. No link is followed."""
+    total = files = 0
+    waiting = [folder]
+    while waiting:
+        # The kernel changes the folder while we look: what is gone takes no room.
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                files += 1
+                if files > MOST_FILES:
+                    return 1 << 62
+                with contextlib.suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+    return total
+
+
+def why_full(folder: Path, *, size: int) -> Refused | None:
+    """Why no more code is run until files are removed, or None."""
+    if used(folder) <= size:
+        return None
+    most = f"{size // MB:,} MB"
+    return Refused(
+        ja=f"作業場所が上限（{most}）を超えています。要らないファイルを消してから実行してください。",
+        en=f"The workspace holds more than its limit ({most}); remove files that you do not need, then run again.",
+    )

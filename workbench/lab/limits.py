@@ -1,0 +1,56 @@
+"""How much one kernel may use: every limit in one table, and what keeps it."""
+
+import os
+from dataclasses import dataclass
+from types import MappingProxyType
+
+MB, GB = 1 << 20, 1 << 30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """
+    What one kernel may use at most; bytes where nothing else is said.
+
+    Without control groups `memory` is kept for each process and not for all together. `disk` is looked at
+    before each piece of code; see KEPT_BY.
+    """
+
+    memory: int = 8 * GB
+    processes: int = 512
+    processors: int = os.cpu_count() or 1
+    open_files: int = 4096  # of each process
+    file_size: int = 2 * GB  # of each file
+    disk: int = 20 * GB  # of the workspace
+    temporary: int = 512 * MB  # of /tmp, in memory
+    shared_memory: int = 256 * MB  # of /dev/shm, in memory
+
+    def resources(self, *, grouped: bool) -> dict[str, int]:
+        """
+        What the operating system keeps for each process.
+
+        Where a control group counts what is really used (`grouped`), address space is given twice as freely:
+        libraries reserve more of it than they fill.
+        """
+        return {
+            "RLIMIT_AS": self.memory * (2 if grouped else 1),
+            "RLIMIT_NPROC": self.processes,
+            "RLIMIT_FSIZE": self.file_size,
+            "RLIMIT_NOFILE": self.open_files,
+            "RLIMIT_CORE": 0,
+        }
+
+
+# What keeps each limit: (where there are control groups, elsewhere).
+KEPT_BY = MappingProxyType(
+    {
+        "memory": ("control group", "RLIMIT_AS, each process"),
+        "processes": ("control group, RLIMIT_NPROC", "RLIMIT_NPROC"),
+        "processors": ("control group", "processor affinity"),
+        "open_files": ("RLIMIT_NOFILE", "RLIMIT_NOFILE"),
+        "file_size": ("RLIMIT_FSIZE", "RLIMIT_FSIZE"),
+        "disk": ("looked at before each piece of code", "looked at before each piece of code"),
+        "temporary": ("tmpfs", "tmpfs"),
+        "shared_memory": ("tmpfs", "tmpfs"),
+    }
+)
