@@ -1,7 +1,7 @@
 """ARX's hierarchy files: every separator and quotation, missing values, and its intervals, there and back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import Unusable, Usage
@@ -17,6 +17,7 @@ CELL = st.text(st.sampled_from("ab;,\t\"' \n東京*"), min_size=1, max_size=6)
 @given(
     raws=st.lists(CELL, min_size=1, max_size=8, unique=True), label=CELL, separator=st.sampled_from(";,\t|")
 )
+@settings(deadline=None)
 def test_what_is_written_is_read_again_whatever_the_values_hold(raws, label, separator):
     """Separators, quotation marks, line breaks and blanks at either end are part of a value."""
     hierarchy = from_rows("x", [[raw, label, "*"] for raw in raws])
@@ -105,6 +106,7 @@ def test_a_table_of_arx_s_intervals_comes_back_as_it_was():
 
 
 @given(width=st.integers(1, 9), times=st.integers(2, 5), values=st.lists(st.integers(-20, 200), min_size=1))
+@settings(deadline=None)
 def test_our_intervals_leave_for_arx_with_a_row_for_each_value(width, times, values):
     ladder = interval("age", minimum=0, maximum=100, widths=[width, width * times])
 

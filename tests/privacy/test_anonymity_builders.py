@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.data.item import Item, ItemRole, Kind
@@ -58,6 +58,7 @@ def test_tenths_add_up():
     times=st.lists(st.integers(1, 4), max_size=3),
     value=st.integers(-300, 300),
 )
+@settings(deadline=None)
 def test_a_value_lies_in_the_interval_that_its_label_names(minimum, span, width, times, value):
     widths = [width]
     for factor in times:
@@ -184,6 +185,7 @@ def test_masking_goes_from_a_side_with_one_character_and_further_each_level(want
 
 
 @given(st.lists(st.text("0123456789", min_size=1, max_size=7), min_size=1, max_size=12, unique=True))
+@settings(deadline=None)
 def test_masked_codes_nest_and_keep_the_characters_in_front(values):
     ladder = builders.redaction("zip", values)
 
@@ -233,6 +235,7 @@ def test_adults_are_told_apart_from_children_only():
 
 
 @given(st.dates(date(2000, 1, 1), date(2040, 12, 31)))
+@settings(deadline=None)
 def test_a_month_of_births_lies_in_one_school_year(day):
     first, last = map(date.fromisoformat, dates.birth_month(day).split(" to "))
 

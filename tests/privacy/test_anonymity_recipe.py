@@ -121,7 +121,7 @@ def test_a_demonstration_repeats_to_the_byte(result):
 
 
 @given(order=st.permutations(range(len(FRAME))))
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_recipe_makes_the_release_again_from_the_rows_in_any_order(result, written, order):
     again = replay(written, FRAME.iloc[order])
 

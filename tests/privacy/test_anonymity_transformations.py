@@ -84,7 +84,7 @@ def test_every_step_stands_here():
 
 @pytest.mark.parametrize("step", EVERY.values(), ids=EVERY)
 @given(order=st.permutations(range(len(CITY))))
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 def test_the_order_of_the_rows_that_come_in_changes_nothing(step, order):
     """Not even of what is drawn: the key decides, and the rows as they read."""
     shuffled = CITY.iloc[order].set_index(pd.Index(range(100, 108)))
@@ -324,7 +324,7 @@ NUMBERS = st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 9)), min_size=
 
 
 @given(rows=NUMBERS, k=st.integers(1, 6))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_groups_have_k_to_2k_less_one_and_every_mean_stays(rows, k):
     frame = pd.DataFrame(rows, columns=["x", "y"])
     if len(frame) < k:
@@ -388,7 +388,7 @@ def test_with_certainty_nothing_moves_and_missing_stays_missing():
     counts=st.lists(st.integers(0, 50), min_size=2, max_size=5).filter(any),
     weights=st.lists(st.integers(0, 5), min_size=25, max_size=25),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_an_invariant_matrix_expects_the_counts_it_was_given(counts, weights):
     size = len(counts)
     base = np.array(weights[: size * size], dtype=float).reshape(size, size) + np.eye(size)
@@ -451,7 +451,7 @@ def test_a_value_without_a_row_of_the_matrix_is_counted_and_not_quoted():
     within=st.floats(0.01, 1.0),
     key=st.binary(min_size=32, max_size=32),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_numbers_stay_the_same_numbers_and_near_their_rank(values, within, key):
     frame = pd.DataFrame({"row": range(len(values)), "x": pd.array(values, dtype="Float64")})
 
@@ -490,7 +490,7 @@ def homes(sizes: list[int], areas: list[str], sexes: list[str]) -> pd.DataFrame:
     share=st.floats(0.05, 1.0),
     key=st.binary(min_size=32, max_size=32),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_swapped_household_moves_whole_to_where_one_like_it_lived(sizes, share, key):
     frame = homes(sizes, ["a", "b", "c", "a"], ["f", "m"])
     step = RecordSwapping(("area",), share=share, match=("sex",), households="home", key=key)
@@ -592,7 +592,7 @@ ROWS = st.lists(
 
 
 @given(rows=ROWS, k=st.integers(1, 4))
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_k_holds_nothing_is_invented_and_no_cell_could_be_filled_in_again(rows, k):
     frame = pd.DataFrame(rows, columns=["x", "y", "z"]).assign(row=range(len(rows)))
     after = CellSuppression(("x", "y", "z"), k=k).apply(frame).sort_values("row")
