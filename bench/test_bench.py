@@ -5,9 +5,7 @@ Speed, as ratios against a peer or a floor measured in the same run. Seconds are
 """
 
 import asyncio
-import gzip
 import hashlib
-import io
 import json
 import os
 import signal
@@ -25,7 +23,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from jupyter_client.manager import AsyncKernelManager
-from pycanon import anonymity
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -39,14 +36,9 @@ from workbench.home import Home
 from workbench.lab.kernels import KERNEL, Kernels
 from workbench.lab.session import Session
 from workbench.population import generate
-from workbench.privacy.anonymity import metrics
-from workbench.privacy.anonymity.classes import Classes
 from workbench.scoring import engine
 from workbench.scoring.model import Capacity, Feature, Model, Threshold
 from workbench.state import State
-
-ADULT = Path(__file__).parents[1] / "tests/data_files/adult"
-QUASI = ["sex", "age", "race", "marital-status", "education", "native-country", "workclass", "occupation"]
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -63,11 +55,6 @@ def show(what: str, ours: float, floor: float, *, against: str, unit: str = "s")
     )
 
 
-@pytest.fixture(scope="module")
-def adult() -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(gzip.decompress((ADULT / "adult.csv.gz").read_bytes())), sep=";", dtype=str)
-
-
 @pytest.mark.parametrize("profile", ["tiny", "city", "large"])
 def test_generating_the_city_against_writing_it(profile, tmp_path):
     """The floor is what Parquet needs for the same rows."""
@@ -77,19 +64,6 @@ def test_generating_the_city_against_writing_it(profile, tmp_path):
     floor, _ = timed(lambda: [t.to_parquet(tmp_path / f"{n}.parquet") for n, t in tables.items()])
 
     show(f"population {profile}, {sum(map(len, tables.values())):,} rows", wall, floor, against="Parquet")
-
-
-def test_k_and_l_against_pycanon(adult):
-    sensitive = "salary-class"
-
-    def ours() -> None:
-        classes = Classes.of(adult[[*QUASI, sensitive]], QUASI)
-        assert metrics.k_children(classes) == 1
-
-    _, mine = min(timed(ours) for _ in range(3))
-    _, theirs = timed(lambda: anonymity.k_anonymity(adult, QUASI))
-
-    show("k on Adult, CPU", mine, theirs, against="pycanon")
 
 
 def test_scoring_against_scikit_learn():

@@ -6,6 +6,7 @@ import math
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -96,14 +97,15 @@ def assert_same(reduced: Reduced, frame: pd.DataFrame, **who: str | None) -> Non
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=tables())
 def test_duckdb_counts_what_pandas_counts(drawn, tmp_path):
-    """From Parquet and from a frame; the last column names persons too, the first households."""
+    """From Parquet and from a frame, sorted here or grouped there; some of the columns name persons and households too."""
     table, quasi, sensitive = drawn
     path = tmp_path / "table.parquet"
     pq.write_table(table, path)
     who = {"persons": sensitive[-1], "households": quasi[0]}
 
-    for source in (path, in_memory(table)):
-        reduced = reduce(source, quasi, sensitive=sensitive, engine="duckdb", **who)
+    for source, bounded in ((path, {}), (in_memory(table), {}), (path, {"WORKBENCH_MEMORY": "1GB"})):
+        with mock.patch.dict("os.environ", bounded):
+            reduced = reduce(source, quasi, sensitive=sensitive, engine="duckdb", **who)
         assert_same(reduced, in_memory(table), **who)
 
 
@@ -146,6 +148,15 @@ def test_a_key_of_more_than_63_bits_tells_all_rows_apart():
 
     assert len(reduced.codes) == 10
     assert_same(reduced, frame)
+
+
+@pytest.mark.parametrize(
+    "home", [[7, 7, 8], [0, 10**18, 10**18], [None, None, 3], ["a", None, ""], [0.5, 0.5, -0.0]]
+)
+def test_households_of_every_kind_are_told_apart(home):
+    frame = pd.DataFrame({"area": ["A1"] * 3, "home": home})
+
+    assert reduce(frame, ["area"], households="home").households.tolist() == [2]
 
 
 def test_a_folder_of_files_is_one_table(tmp_path):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @contextmanager
 def in_process(_: str) -> Iterator[Engine]:
     """
-    DuckDB within WORKBENCH_MEMORY (such as 4GB; unset, most of the machine's).
+    DuckDB within WORKBENCH_MEMORY, such as 4GB; unset, the table is taken to fit in the machine's memory.
 
     What does not fit is written aside, to a folder that only its owner may read and that goes with the block.
     """
@@ -37,7 +37,7 @@ def in_process(_: str) -> Iterator[Engine]:
             **settings,
         )
         try:
-            yield InProcess(backend)
+            yield InProcess(backend, in_memory=limit is None)
         finally:
             backend.disconnect()
 
@@ -47,6 +47,7 @@ class InProcess:
     """One connection; all it keeps goes when it closes."""
 
     backend: "Backend"
+    in_memory: bool
     numbers: Iterator[int] = field(default_factory=count)
 
     def hold(self, table: pa.Table) -> "Table":

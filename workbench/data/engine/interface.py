@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """An engine that runs, and what it has been given, while the block that made it lasts."""
 
+    in_memory: bool
+    """Whether what is fetched may be as large as the table."""
+
     def hold(self, table: pa.Table) -> "Table":
         """An Arrow table of this process, on the engine."""
         ...

@@ -68,8 +68,8 @@ def expect_spark() -> None:
     for there, what in ((find_spec("pyspark"), "pyspark"), (java, "Java")):
         if not there:
             raise Unprotected(
-                ja=f"WORKBENCH_ENGINE は Spark ですが、{what} がありません。README の「大きな表」の手順で入れるか、duckdb にしてください。",
-                en=f"WORKBENCH_ENGINE asks for Spark, but {what} is missing; install it as the README says under 'Large tables', or set duckdb.",
+                ja=f"WORKBENCH_ENGINE は Spark ですが、{what} がありません。make spark で入れるか、duckdb にしてください。",
+                en=f"WORKBENCH_ENGINE asks for Spark, but {what} is missing; install it with 'make spark', or set duckdb.",
             )
 
 
@@ -79,6 +79,7 @@ class Spark:
 
     backend: "Backend"
     kept: ExitStack
+    in_memory: bool = False
     numbers: Iterator[int] = field(default_factory=count)
 
     def hold(self, table: pa.Table) -> "Table":

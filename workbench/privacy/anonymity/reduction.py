@@ -17,16 +17,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from workbench.data.engine import Engine, Opened, opened
+from workbench.data.engine import Opened, opened
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import (
     LARGEST_KEY,
     Classes,
     Codes,
     categories,
-    pack,
     require_columns,
 )
+from workbench.privacy.anonymity.counting import Fall, counting
 from workbench.privacy.anonymity.spread import Spread, harmful_mask
 from workbench.scoring.recode import MISSING
 
@@ -49,7 +49,7 @@ class Reduced:
     rows: Codes
     children: Codes
     households: Codes | None
-    falls: Mapping[str, "Fall"]
+    falls: Mapping[str, Fall]
 
     @property
     def classes(self) -> Classes:
@@ -75,16 +75,6 @@ class Reduced:
             harmful=harm,
             recorded=harm | (np.array(fall.words, dtype=object) != MISSING),
         )
-
-
-@dataclass(frozen=True)
-class Fall:
-    """Which values of an item occur in which class, and how often: one entry for each pair, in rising order."""
-
-    words: tuple[str, ...]
-    in_class: Codes
-    value: Codes
-    count: Codes
 
 
 def reduce(
@@ -128,12 +118,10 @@ def reduce_opened(
         require_columns(table, sensitive)
     found = {name: Found.on(table, name) for name in dict.fromkeys([*items, *sensitive])}
     packing = Packing.of([found[name] for name in items])
-    coded = table.engine.keep(code(table, found, packing=packing, sensitive=sensitive, who=who))
-    keys, rows = classes_of(coded, packing, engine=table.engine)
-    people = {
-        role: classes_of(coded.select(*packing.columns, role).distinct(), packing, engine=table.engine)[1]
-        for role in who
-    }
+    coded = code(table, found, packing=packing, sensitive=sensitive, who=who)
+    counts = counting(coded, packing.spaces, engine=table.engine)
+    keys, rows = counts.classes()
+    people = {role: counts.distinct(role) for role in who}
     return Reduced(
         items=items,
         words=tuple(found[name].words for name in items),
@@ -141,10 +129,7 @@ def reduce_opened(
         rows=rows,
         children=people.get("person", rows),
         households=people.get("household"),
-        falls={
-            name: fall(coded, packing, found[name], column=f"value{n}", engine=table.engine)
-            for n, name in enumerate(sensitive)
-        },
+        falls={name: counts.fall(f"value{n}", words=found[name].words) for n, name in enumerate(sensitive)},
     )
 
 
@@ -161,7 +146,7 @@ class Found:
         distinct = table.rows.select(raw=readable(table.rows[name])).distinct()
         raws = table.engine.fetch(distinct).column("raw").combine_chunks()
         coded = categories(as_in_source(raws, table.schema.field(name).type))
-        numbers = pa.table({"raw": raws, "code": pa.array(coded.codes)})
+        numbers = pa.table({"raw": raws, "code": pa.array(coded.codes, type=pa.int32())})
         return cls(name=name, numbers=table.engine.hold(numbers), words=coded.words)
 
     @property
@@ -212,18 +197,15 @@ class Packing:
         return cls(tuple(map(tuple, parts)))
 
     @property
-    def columns(self) -> list[str]:
-        return [f"key{number}" for number in range(len(self.parts))]
-
-    @property
-    def spaces(self) -> list[int]:
-        return [math.prod(item.size for item in part) for part in self.parts]
+    def spaces(self) -> dict[str, int]:
+        """How many numbers each column of the key has."""
+        return {f"key{n}": math.prod(item.size for item in part) for n, part in enumerate(self.parts)}
 
     def expressions(self, code_of: Mapping[str, "Column"]) -> dict[str, "Column"]:
         """The columns of the key, from a column of codes for each item."""
         return {
-            column: sum(code_of[item.name] * step for item, step in steps(part))
-            for column, part in zip(self.columns, self.parts, strict=True)
+            column: sum(code_of[item.name].cast("int64") * step for item, step in steps(part))
+            for column, part in zip(self.spaces, self.parts, strict=True)
         }
 
     def unpacked(self, keys: Sequence[Codes]) -> tuple[Codes, ...]:
@@ -264,37 +246,6 @@ def code(
         **{f"value{n}": code_of[name] for n, name in enumerate(sensitive)},
         **{role: joined[role] for role in who},
     )
-
-
-def classes_of(rows: "Table", packing: Packing, *, engine: Engine) -> tuple[list[Codes], Codes]:
-    """The keys of the combinations that occur, and how many rows have each, in rising order."""
-    met = counted(rows, packing.columns, engine=engine)
-    keys = [whole(met, column) for column in packing.columns]
-    order = np.argsort(pack(keys, sizes=packing.spaces)[0])
-    return [key[order] for key in keys], whole(met, "count")[order]
-
-
-def fall(rows: "Table", packing: Packing, item: Found, *, column: str, engine: Engine) -> Fall:
-    """How the values in `column` fall over the combinations."""
-    met = counted(rows, [*packing.columns, column], engine=engine)
-    keys = [whole(met, name) for name in [*packing.columns, column]]
-    key, _ = pack(keys, sizes=[*packing.spaces, item.size])
-    order = np.argsort(key)
-    combination = key[order] // max(item.size, 1)
-    return Fall(
-        words=item.words,
-        in_class=np.cumsum(np.diff(combination, prepend=combination[:1]) != 0),
-        value=key[order] % max(item.size, 1),
-        count=whole(met, "count")[order],
-    )
-
-
-def counted(rows: "Table", by: Sequence[str], *, engine: Engine) -> pa.Table:
-    return engine.fetch(rows.group_by(by).aggregate(count=rows.count()))
-
-
-def whole(table: pa.Table, column: str) -> Codes:
-    return table.column(column).to_numpy().astype(np.int64, copy=False)
 
 
 def plain_types(frame: pd.DataFrame, names: Iterable[str]) -> pa.Table:
