@@ -17,7 +17,7 @@ from workbench.audit import Event
 from workbench.errors import NotFound, Refused, Untrusted, Usage
 from workbench.home import Home
 from workbench.policy import load
-from workbench.release import admission, revocations, tables
+from workbench.release import admission, report, revocations, staging, tables
 from workbench.release.findings import Verdict
 from workbench.release.moves import State
 from workbench.release.shelf import Shelf
@@ -311,6 +311,54 @@ def test_a_revoked_bundle_is_not_opened_and_the_signed_list_says_so(office):
         shelf(office).open("child-year@1", now=office.clock())
     assert entry.manifest in revocations.current(office.home, now=office.clock()).revoked
     assert list(shelf(office).usable("attendance", now=office.clock())) == []
+
+
+def test_attack_an_old_list_brings_no_revoked_bundle_back(office):
+    """A kill before the list was written, or somebody's copy of last week's: the state knows."""
+    office.admitted()
+    digest = shelf(office).find("child-year").manifest
+    before = revocations.path(office.home).read_bytes() if revocations.path(office.home).exists() else None
+    office.workflow.revoke(digest, person="sato", why="誤り")
+    if before is None:
+        revocations.path(office.home).unlink()
+    else:
+        revocations.path(office.home).write_bytes(before)
+
+    assert digest not in revocations.current(office.home, now=office.clock()).revoked
+    assert digest in revocations.known(office.home, office.state, now=office.clock()).revoked
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"purpose": "census"},
+        {"author": "ito"},
+        {"name": "other"},
+        {"version": "9.0.0"},
+        {"protection": "synthetic"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_attack_the_state_says_of_a_request_what_its_report_does_not(office, changed):
+    request = decided(office)
+    with office.state.transaction() as t:
+        t.connection.execute(tables.requests.update().values(**changed))
+        t.event(Event.KEY_CREATED, actor="intruder", owner="x", public="y")
+
+    found = office.workflow.find(request)
+    with pytest.raises(Untrusted, match=request):
+        admission.expect_as_reported(found, home=office.home)
+
+
+def test_attack_a_failed_report_is_called_passed_in_the_state(office):
+    """The report, not the row, says what the checks found."""
+    request = office.submit()
+    office.workflow.report(request)
+    found = office.workflow.find(request)
+    told = {**report.from_bytes((found.bundle(office.home) / staging.REPORT).read_bytes()), "verdict": "fail"}
+
+    assert found.verdict != "fail"
+    assert admission.says_otherwise(found, told)
 
 
 def test_attack_undoing_a_revocation_in_the_database(office):

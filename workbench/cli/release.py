@@ -272,11 +272,14 @@ def verify(home: Home, bundle: Path, as_json: bool) -> None:
     from workbench.release import recomputing, revocations
     from workbench.state import State
 
-    now = datetime.now(UTC)
+    now, state = datetime.now(UTC), State.open(home)
     admitted = verify_bundle(
-        bundle, trusted=Trusted.of(KeyRing.of(home)), now=now, revocations=revocations.current(home, now=now)
+        bundle,
+        trusted=Trusted.of(KeyRing.of(home)),
+        now=now,
+        revocations=revocations.known(home, state, now=now),
     )
-    again = recomputing.recomputed(bundle, home=home, state=State.open(home), now=now)
+    again = recomputing.recomputed(bundle, home=home, state=state, now=now)
     told = {
         "manifest": admitted.manifest.digest,
         **admitted.statement["predicate"],

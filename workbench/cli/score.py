@@ -145,7 +145,7 @@ def in_home(path: Path | None, revocations: Path | None, bundle: Path, *, actor:
     from workbench.artifact.keys import KeyRing
     from workbench.governance.people import People
     from workbench.home import Home
-    from workbench.release.revocations import current
+    from workbench.release.revocations import known
     from workbench.state import State
 
     home = Home.open(path or home_path())
@@ -156,7 +156,7 @@ def in_home(path: Path | None, revocations: Path | None, bundle: Path, *, actor:
     listed = (
         read_revocations(revocations, trusted=trusted, seen=home.path / SEEN)
         if revocations
-        else current(home, now=datetime.now(UTC))
+        else known(home, state, now=datetime.now(UTC))
     )
     folder = bundle if bundle.exists() else in_registry(home, state, str(bundle))
     return Setting(

@@ -7,7 +7,7 @@ between any two leaves nothing half done.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,22 @@ def expect_as_reported(request: Request, *, home: Home) -> None:
         )
     bundle = request.bundle(home)
     found = manifest.read(bundle)
-    if found.digest != request.manifest or sha256(found.content(bundle, staging.REPORT)) != request.report:
+    content = found.content(bundle, staging.REPORT)
+    changed = found.digest != request.manifest or sha256(content) != request.report
+    if changed or says_otherwise(request, report.from_bytes(content)):
         raise Untrusted(
             ja=f"申請 {request.id} の内容が、報告書の作成後に変わっています。workbench release report {request.id} で確認からやり直してください。",
             en=f"Request {request.id} has changed since its report; run 'workbench release report {request.id}' again.",
         )
+
+
+# What a request says of itself, and its report with it: the report is what people read and signed.
+REPORTED = ("kind", "protection", "name", "version", "purpose", "author", "verdict")
+
+
+def says_otherwise(request: Request, told: Mapping[str, Any]) -> bool:
+    """Whether the state's row is not what the report is about: whoever writes to the state decides nothing."""
+    return any(str(getattr(request, name)) != told[name] for name in REPORTED)
 
 
 def said(request: Request, *, home: Home) -> Verdict:

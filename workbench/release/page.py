@@ -58,6 +58,7 @@ CHARTS: dict[str, tuple[str, Any]] = {
         lambda report: plots.information_loss(report["information_loss"]),
     ),
     "fidelity": ("fidelity", lambda report: plots.fidelity(report["fidelity"])),
+    "margins": ("tables", lambda report: plots.margins(report["tables"])),
     "ventiles": ("evaluation.ventiles", lambda report: plots.ventiles(report["evaluation"]["ventiles"])),
     "capacity": (
         "evaluation.capacity",

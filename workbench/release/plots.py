@@ -147,6 +147,24 @@ def fidelity(measured: Mapping[str, Any]) -> Bars:
     )
 
 
+def margins(tables: Sequence[Mapping[str, Any]]) -> Bars:
+    """How far each cell of a table may be from the true count, 95 times of 100, and what the table cost."""
+    widest = max((table["margin"] for table in tables), default=0) or 1
+    return Bars(
+        tuple(
+            Bar(
+                Text(**table["label"]),
+                table["margin"] / widest,
+                Text(
+                    ja=f"±{table['margin']:,.0f} 人（ε {table['epsilon']:.2f}）",
+                    en=f"±{table['margin']:,.0f} children (ε {table['epsilon']:.2f})",
+                ),
+            )
+            for table in tables
+        )
+    )
+
+
 def ventiles(rows: Sequence[Mapping[str, Any]]) -> Bars:
     """Share of children who came to have the difficulty, by place in the ranking, highest scores first."""
     top = max((row["rate"]["value"] for row in rows), default=0) or 1

@@ -42,18 +42,23 @@ def current(home: Home, *, now: datetime) -> Revocations:
     )
 
 
+def known(home: Home, state: State, *, now: datetime) -> Revocations:
+    """The list with all that the state knows: a kill before it was written, or an old copy, hides nothing."""
+    listed = current(home, now=now)
+    for manifest, why, when in _revoked(state):
+        if manifest not in listed.revoked:
+            listed = listed.revoking(manifest, reason=why, now=from_text(when))
+    return listed
+
+
 def publish(home: Home, state: State, *, now: datetime) -> None:
     """Sign and write the next list when the state knows more than the last, or when it nears its end."""
     if not has_keys(home):
         return
-    listed = current(home, now=now)
-    newer = listed
-    for manifest, why, when in _revoked(state):
-        if manifest not in newer.revoked:
-            newer = newer.revoking(manifest, reason=why, now=from_text(when))
-    if path(home).exists() and newer is listed and now < from_text(listed.valid_until) - RENEW_BEFORE:
+    listed, newer = current(home, now=now), known(home, state, now=now)
+    if path(home).exists() and newer == listed and now < from_text(listed.valid_until) - RENEW_BEFORE:
         return
-    newer = newer.renewed(now=now) if path(home).exists() and newer is listed else newer
+    newer = newer.renewed(now=now) if path(home).exists() and newer == listed else newer
     write_atomically(path(home), sign(newer.statement(), [KeyRing.of(home).signer(ADMITTERS[0])]))
 
 
