@@ -100,6 +100,8 @@ def test_anonymise_writes_a_table_that_measures_as_told(command, city, ladders, 
     assert told["measured"]["k_households"] >= 5
     assert list(frame.columns) == ["area"]
     assert frame["area"].value_counts().min() == told["measured"]["k_children"] == 15
+    # The source goes from area to area and back: an output in its order would say who is who.
+    assert frame["area"].is_monotonic_increasing
 
 
 def test_a_subgroup_has_a_limit_of_its_own(command, city, ladders):

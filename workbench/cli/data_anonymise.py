@@ -357,6 +357,10 @@ def text(model: "Model") -> str:
 
 
 def write(frame: "pd.DataFrame", path: Path, *, separator: str) -> None:
+    """The table in no order of its source, which would tell who a row is."""
     from workbench.home import write_atomically
+    from workbench.privacy.anonymity.content import in_no_order
 
-    write_atomically(path, frame.to_csv(index=False, sep=separator, lineterminator="\n").encode())
+    write_atomically(
+        path, in_no_order(frame).to_csv(index=False, sep=separator, lineterminator="\n").encode()
+    )
