@@ -212,7 +212,7 @@ def test_a_head_torn_by_a_power_cut_does_not_stop_the_log(log):
     tear_newest_head(log)
 
     assert log.verify().records == 6
-    assert write(log, 1, start=7).verify().records == 7
+    assert write(Log(log.folder, KEY), 1, start=7).verify().records == 7
 
 
 def test_attack_tearing_the_head_to_hide_that_the_last_record_was_cut(log):
@@ -234,7 +234,7 @@ def test_a_log_of_an_earlier_layout_is_refused_in_one_sentence(log):
     head = {"head": {"records": 6, "size": 1, "last": "0" * 64, "outbox": 6}}
     (log.folder / "head.json").write_bytes(seal(head, key=KEY))
 
-    for act in (log.verify, lambda: write(log, 1, start=7)):
+    for act in (log.verify, lambda: write(Log(log.folder, KEY), 1, start=7)):
         with pytest.raises(Unusable, match="別の版"):
             act()
 
