@@ -127,6 +127,28 @@ def test_each_refusal_has_its_exit_code_and_one_sentence(stage, run):
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("where", ["reference", "header", "extra"])
+def test_attack_individual_numbers_reach_the_list_of_candidates(stage, run, where):
+    """As the children's reference, as a header, in a column that the model does not ask for."""
+    from workbench.data.individual_number import check_digit
+
+    folder, bundle = stage
+    number = "12345678901" + check_digit("12345678901")
+    header, *rows = RECORDS.strip().splitlines()
+    changed = {
+        "reference": [header, *(f"{number},{row.partition(',')[2]}" for row in rows)],
+        "header": [f"{header},{number}", *(f"{row},x" for row in rows)],
+        "extra": [f"{header},memo", *(f"{row},{number}" for row in rows)],
+    }[where]
+    (folder / "records.csv").write_text("\n".join(changed) + "\n")
+
+    done = run(*arguments(folder, bundle))
+
+    assert done.returncode == 12
+    assert number not in done.stdout + done.stderr
+    assert not (folder / "out").exists()
+
+
 def test_a_revoked_model_stays_revoked_when_an_older_list_is_shown(stage, office, run):
     folder, bundle = stage
     older = (folder / "revocations.json").read_bytes()

@@ -17,7 +17,7 @@ from workbench.artifact.canonical import canonical, sha256
 from workbench.artifact.revocations import Revocations, verify_revocations
 from workbench.artifact.verifying import Trusted
 from workbench.cli.shell import home_path, json_option, show
-from workbench.errors import NotFound, Usage, WorkbenchError
+from workbench.errors import NotFound, Unusable, Usage, WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.home import Home
@@ -91,6 +91,7 @@ def score(  # noqa: PLR0917  one argument for each option
         else in_home(home, revocations, bundle, actor=actor)
     )
     try:
+        refuse_individual_numbers(records)
         summary = score_batch(
             where.bundle,
             records,
@@ -106,6 +107,28 @@ def score(  # noqa: PLR0917  one argument for each option
             where.refused(error)
         raise
     show(summary, as_json=as_json, text=described(summary, out))
+
+
+def refuse_individual_numbers(path: Path) -> None:
+    """Raise Unusable where a column or a header holds what must never enter; a file that cannot be read is not for here."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from workbench.data.individual_number import is_forbidden_name, mentions, scan
+    from workbench.scoring import records
+
+    if not path.is_file():
+        return
+    table = records.read(path.read_bytes(), suffix=path.suffix.lower())
+    for place, name in enumerate(table.column_names, start=1):
+        values = pc.unique(table.column(name))
+        found = scan(values, numeric=pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
+        if is_forbidden_name(name) or mentions(name) or found.individual.any() or found.resident.any():
+            raise Unusable(
+                ja=f"左から {place} 番目の列に、個人番号または住民票コードの形の値か列名があります。その列を除いた表で実行してください。",
+                en=f"Column {place} from the left has a value or a name of the form of an Individual Number or a "
+                "resident record code; take the column out and score again.",
+            )
 
 
 def day_of(as_of: datetime | None) -> date:
