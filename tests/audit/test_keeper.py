@@ -376,8 +376,20 @@ def test_without_its_process_a_record_without_a_number_is_refused_not_repeated(h
 
     with pytest.raises(Unprotected, match="応答せず"):
         withdraw(log, 2)
-    withdraw(log, 3, outbox=900)  # a decided event has its number, and is written directly
+    withdraw(log, 3)  # from then on it is written directly, by whoever holds the key
     assert requests(home) == ["R-1", "R-3"]
+
+
+def test_without_its_process_an_event_with_a_number_is_written_directly(home, process):
+    keeper = process()
+    log = open_log(home)
+    withdraw(log, 1, outbox=900)
+    keeper.kill()
+    keeper.wait()
+
+    withdraw(log, 1, outbox=900)
+    withdraw(log, 2, outbox=901)
+    assert requests(home) == ["R-1", "R-2"]
 
 
 def test_the_process_ends_with_the_one_that_started_it(home):

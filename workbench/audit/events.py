@@ -39,6 +39,7 @@ class Event(StrEnum):
     KERNEL_STOPPED = "kernel.stopped"
     KERNEL_REFUSED = "kernel.refused"
     CELL_EXECUTED = "cell.executed"
+    OUTPUT_SENT = "output.sent"
     DATASET_OPENED = "dataset.opened"
     BUDGET_GRANTED = "budget.granted"
     QUESTION_RESERVED = "question.reserved"
@@ -91,6 +92,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.KERNEL_STOPPED: keys("session"),
     Event.KERNEL_REFUSED: keys("session protection"),
     Event.CELL_EXECUTED: keys("session cell"),
+    Event.OUTPUT_SENT: keys("session cell outputs"),
     Event.DATASET_OPENED: keys("session manifest"),
     Event.BUDGET_GRANTED: keys("dataset micro"),
     Event.QUESTION_RESERVED: keys("question dataset micro"),

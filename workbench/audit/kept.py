@@ -102,19 +102,21 @@ class KeptLog:
         """
         Records, on disk when this returns.
 
-        A process that ended meanwhile is looked for once more where asking again is harmless, because each
-        entry has its number; else Unprotected is raised.
+        Where the process is gone, they are written directly by whoever may. Where it ended before it
+        answered, that is done for entries with a number, which are written once; for others Unprotected is
+        raised, because nobody knows.
         """
-        if not entries:
-            return []
         try:
-            answers = self._connection().append_all(entries)
+            connection = self._connection()
+        except ConnectionRefusedError:
+            return self._directly(entries)
+        try:
+            return connection.append_all(entries)
         except (OSError, ValueError):
             self._own.connection = None
-            if not all(entry.outbox for entry in entries):
-                raise not_answering() from None
-            answers = self._again(entries)
-        return answers
+        if not all(entry.outbox for entry in entries):
+            raise not_answering()
+        return self._directly(entries)
 
     def verify(
         self, at_least: int = 0, *, keep: Callable[[dict[str, Any]], object] | None = None
@@ -144,11 +146,8 @@ class KeptLog:
         """The process makes the one chain; nothing is to be held against it."""
         yield
 
-    def _again(self, entries: Sequence[Entry]) -> list[int | WorkbenchError]:
-        try:
-            return open_log(self._home).append_all(entries)
-        except OSError:
-            raise not_answering() from None
+    def _directly(self, entries: Sequence[Entry]) -> list[int | WorkbenchError]:
+        return open_log(self._home).append_all(entries)
 
     def _connection(self) -> Connection:
         found: Connection | None = getattr(self._own, "connection", None)

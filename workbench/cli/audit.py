@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from workbench.cli.shell import json_option, pass_home, show
-from workbench.errors import NotFound
+from workbench.errors import NotFound, language
 from workbench.home import Home, write_atomically
 
 by_option = click.option(
@@ -131,6 +131,22 @@ def show_records(home: Home, last: int, event: str | None, actor: str, as_json: 
     records = read(home, actor, what=f"show {event or 'all'}", wanted=lambda record: matches(record, event))
     chosen = records[-last:] if last > 0 else []
     show(chosen, as_json=as_json, text="\n".join(map(line, chosen)))
+
+
+@audit.command()
+@click.option("--session", default=None, help="セッションの番号 / one session")
+@click.option("--person", default=None, help="一人の分析者 / one analyst")
+@by_option
+@json_option
+@pass_home
+def timeline(home: Home, session: str | None, person: str | None, actor: str, as_json: bool) -> None:
+    """ログインから終了まで、何をしたかをログだけから組み立てる / What was done from log-in to leaving, told from the log alone."""
+    from workbench.audit.timeline import described, sessions
+
+    asked = f"timeline {session or ''} {person or ''}".strip()
+    told = sessions(read(home, actor, what=asked), session=session, person=person)
+    text = "\n\n".join(described(one, language=language()) for one in told)
+    show([one.to_json() for one in told], as_json=as_json, text=text)
 
 
 def read(

@@ -1,6 +1,7 @@
 """`workbench lab`: the analyst's room, the proof that it holds, a notebook run in it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +117,15 @@ def budget(home: Home, project: str | None, as_json: bool) -> None:
 
 
 def open_lab(*, home: Home, analyst: str | None, project: str | None, port: int) -> None:
+    from workbench.governance.log_process import running
     from workbench.lab.opening import open_session
     from workbench.lab.server import start
 
-    state = State.open(home)
-    who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
-    with open_session(home, state, analyst=who, project=purpose) as session:
+    with ExitStack() as opened:
+        opened.enter_context(running(home))
+        state = State.open(home)
+        who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
+        session = opened.enter_context(open_session(home, state, analyst=who, project=purpose))
         start(session, port=port, announce=lambda address: click.echo(f"{address}\n(Ctrl-C)"))
 
 

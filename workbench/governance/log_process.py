@@ -53,7 +53,8 @@ def running(home: Home) -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-P", "-m", __name__, str(home.path), "--while-stdin"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # In a session of its own: Ctrl-C is for the lab, which still has its end to write down.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     try:
         if process.stdout is None or process.stdout.readline() != READY:
             raise not_started()

@@ -25,6 +25,7 @@ from traitlets import Unicode
 from workbench.audit import Event
 from workbench.errors import NotFound, Refused
 from workbench.lab.kernels import KERNEL, closed
+from workbench.lab.outputs import SHOWING, described
 from workbench.lab.run import code_digest
 from workbench.lab.workspace import Workspace
 
@@ -157,6 +158,16 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
                 expressions=sorted(map(str, extra.values())),
             )
         super().handle_incoming_message(incoming_msg)
+
+    def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
+        """What is shown is in the log by kind, size and digest."""
+        _, (_, *parts) = self.session.feed_identities(outgoing_msg)
+        header = self.get_part("header", None, parts)
+        if header.get("msg_type") in SHOWING:
+            parent = self.get_part("parent_header", None, parts)
+            outputs = described(header["msg_type"], self.get_part("content", None, parts))
+            self.room.shown(outputs, cell=str(parent.get("msg_id", "")), kernel=str(self.kernel_id))
+        super().handle_outgoing_message(stream, outgoing_msg)
 
     def on_kernel_restarted(self) -> None:
         """Say why beneath the last cell, where it was a limit that ended the kernel."""

@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from workbench.audit import Event
 from workbench.errors import Refused, Unusable
 from workbench.lab.kernels import KERNEL, Kernels
+from workbench.lab.outputs import of_cell
 from workbench.lab.session import Session
 
 TIMEOUT = 600  # seconds, for one cell
@@ -41,6 +42,9 @@ def run_notebook(
         timeout=timeout,
         allow_errors=allow_errors,
         on_cell_execute=lambda cell, cell_index: log_cell(session, cell, cell_index),
+        on_cell_executed=lambda cell, cell_index, **_: session.shown(
+            of_cell(cell.outputs), cell=cell_index, kernel=str(manager.kernel_id)
+        ),
     )
     try:
         # On this very thread: a kernel ends with the thread that started it.

@@ -22,6 +22,7 @@ from workbench.lab import cgroups, disk, run_folder
 from workbench.lab.cgroups import Group
 from workbench.lab.gateway.server import Gateway, Handler
 from workbench.lab.limits import MB, Limits
+from workbench.lab.outputs import Output, OutputLog
 from workbench.lab.probe import why_not_available
 from workbench.lab.sandbox import Sandbox
 from workbench.lab.workspace import Workspace
@@ -73,6 +74,7 @@ class Session:
         self._trusted.write_bytes(trusted)
         self._trusted.chmod(0o644)
         self._gateway = Gateway(self._folder / "gateway.sock", self, verbs)
+        self._outputs = OutputLog(self)
         self._opened()
 
     def __enter__(self) -> "Session":
@@ -86,6 +88,11 @@ class Session:
     def record(self, event: Event, **details: Any) -> None:
         """An event of this session in the log."""
         self.state.record(event, actor=self.analyst, session=self.id, **details)
+
+    def shown(self, outputs: list[Output], *, cell: str | int, kernel: str) -> None:
+        """Outputs of a cell that reach the analyst; they are in the log soon after, without their content."""
+        if outputs:
+            self._outputs.note(cell=cell, kernel=kernel, outputs=outputs)
 
     def sandbox(
         self, *, sockets: Path | None = None, connection: bytes | None = None, group: Group | None = None
@@ -168,6 +175,7 @@ class Session:
             self._remove_group(kernel)
         self._gateway.close()
         run_folder.remove(self._folder)
+        self._outputs.close()
         self.record(Event.GATEWAY_CLOSED)
 
     def _remove_group(self, kernel: str) -> None:

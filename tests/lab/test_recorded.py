@@ -1,0 +1,202 @@
+"""What the log holds of an analyst's work: the code before it runs, outputs without their content, the whole story."""
+
+import json
+import time
+from datetime import datetime
+
+import pytest
+
+from workbench.audit import Event, Log, timeline
+from workbench.audit.timeline import described, sessions
+from workbench.errors import NotFound, Unprotected
+from workbench.lab import outputs
+from workbench.lab.run import run_notebook
+
+
+def records(state, event: str) -> list[dict]:
+    return [record for record in state.log.records() if record["event"] == event]
+
+
+def test_attack_code_runs_although_its_record_is_not_on_disk(session, notebook, monkeypatch):
+    """The record fails at the flush, as on a full disk: the file that the cell would make is not there."""
+    import os
+
+    flush = os.fdatasync
+
+    def full(handle):
+        if b"cell.executed" in os.pread(handle, 1 << 20, 0):
+            raise OSError(28, "No space left on device")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fdatasync", full)
+    with pytest.raises(OSError, match="No space"):
+        run_notebook(notebook("open('ran.txt', 'w').write('x')"), session, name="n.ipynb")
+
+    assert not (session.workspace.folder / "ran.txt").exists()
+
+
+def test_attack_code_runs_after_the_log_process_was_killed(session, notebook, monkeypatch, state):
+    def gone(*_, **__):
+        raise Unprotected(ja="応答なし", en="gone")
+
+    append = state.log.append
+    monkeypatch.setattr(
+        state.log,
+        "append",
+        lambda event, *rest, **more: (gone if event == Event.CELL_EXECUTED else append)(event, *rest, **more),
+    )
+    with pytest.raises(Unprotected):
+        run_notebook(notebook("open('ran.txt', 'w').write('x')"), session, name="n.ipynb")
+
+    assert not (session.workspace.folder / "ran.txt").exists()
+
+
+def test_outputs_are_in_the_log_by_kind_size_and_digest_and_never_by_content(session, notebook, state):
+    code = """
+        print("secret-" + "value")
+        from IPython.display import display
+        display({"text/plain": "p" * 10, "text/x-thing": "secret-" + "value"}, raw=True)
+        1 / 0
+    """
+    run_notebook(notebook(code), session, name="n.ipynb", allow_errors=True)
+    session.close()
+
+    [record] = records(state, Event.OUTPUT_SENT)
+    told = record["details"]["outputs"]
+    assert [(one["mime"], one["size"]) for one in told][:1] == [("text/plain", len("secret-value\n"))]
+    assert {"text/x-thing", "text/x-traceback"} <= {one["mime"] for one in told}
+    assert all(one.keys() == {"mime", "size", "sha256"} for one in told)
+    log = (state.log.folder / "log.jsonl").read_text()
+    assert "secret-value" not in log
+
+
+def test_a_flood_of_outputs_is_few_records(session, state):
+    for _ in range(3000):
+        session.shown(outputs.described("stream", {"text": "x"}), cell="1", kernel="k")
+    session.close()
+
+    told = records(state, Event.OUTPUT_SENT)
+    assert len(told) < 300
+    assert sum(len(r["details"]["outputs"]) + r["details"].get("more", 0) for r in told) == 3000
+
+
+def test_outputs_wait_for_a_log_that_does_not_answer(session, state, monkeypatch):
+    append, failing = Log.append_all, [True]
+
+    def sometimes(log, entries):
+        if failing and entries[0].event == Event.OUTPUT_SENT:
+            failing.pop()
+            raise OSError(28, "No space left on device")
+        return append(log, entries)
+
+    monkeypatch.setattr(Log, "append_all", sometimes)
+    session.shown(outputs.described("stream", {"text": "x"}), cell="1", kernel="k")
+    while failing:
+        time.sleep(0.01)
+    session.close()
+
+    assert len(records(state, Event.OUTPUT_SENT)) == 1
+
+
+def test_a_session_is_told_from_the_log_alone(session, notebook, state):
+    """Log-in, duration, cells with their source, datasets: against what really happened."""
+    began = datetime.now().astimezone()
+    sources = ["x = 1\nprint(x)", "wb.open().dataset('child-year@1')", "print('done')"]
+    run_notebook(notebook(*sources), session, name="n.ipynb", allow_errors=True)
+    session.close()
+    ended = datetime.now().astimezone()
+
+    [told] = sessions(Log(state.log.folder, state.log.key).records(), person="analyst-1")
+    assert (told.session, told.person, told.project) == (session.id, "analyst-1", "early-support")
+    assert told.ended
+    assert datetime.fromisoformat(told.opened) <= began.astimezone(datetime.fromisoformat(told.opened).tzinfo)
+    assert 0 < told.seconds <= (ended - datetime.fromisoformat(told.opened)).total_seconds()
+    cells = [step.details["source"] for step in told.steps if step.event == Event.CELL_EXECUTED]
+    assert cells == sources
+    assert (told.cells, told.datasets) == (3, {"child-year-1.0.0": [2]})
+    assert [step.event for step in told.steps][:2] == [Event.GATEWAY_OPENED, Event.DATASET_OPENED]
+    assert told.steps[-1].event == Event.GATEWAY_CLOSED
+
+
+def record(seq: int, event: str, time: str, **details) -> dict:
+    return {
+        "seq": seq,
+        "event": event,
+        "time": time,
+        "actor": "mori",
+        "details": {"session": "s1", **details},
+    }
+
+
+STORY = [
+    record(1, "gateway.opened", "2026-04-01T09:00:00.000000Z", analyst="mori", project="attendance"),
+    record(2, "dataset.opened", "2026-04-01T09:00:00.500000Z", manifest="0" * 64, dataset="child-year-1"),
+    record(3, "cell.executed", "2026-04-01T09:01:00.000000Z", cell="1", source="df = load('child-year')"),
+    record(4, "output.sent", "2026-04-01T09:01:01.000000Z", cell="1", outputs=[{"mime": "text/plain", "size": 1234, "sha256": "0"}]),
+    record(5, "cell.executed", "2026-04-01T10:00:00.000000Z", cell="2", source="\x1b[2Jprint(1)"),
+]  # fmt: skip
+
+
+def test_the_story_in_english_and_in_japanese():
+    [told] = sessions(STORY)
+
+    en, ja = described(told, language="en"), described(told, language="ja")
+    assert en.splitlines()[0] == (
+        "Session s1: mori (purpose attendance), 2026-04-01T09:00:00Z to 2026-04-01T10:00:00Z "
+        "(1:00:00, no end recorded), 2 cells, datasets child-year-1 (named in cells 1)"
+    )
+    assert "output text/plain 1,234 B" in en
+    assert "セル 2 個、データセット child-year-1（セル 1 に名前）" in ja
+    assert len(en.splitlines()) == len(ja.splitlines()) == 1 + len(STORY)
+
+
+def test_attack_source_that_would_clear_the_auditors_screen():
+    [told] = sessions(STORY)
+
+    assert "\x1b" not in described(told, language="ja")
+    assert "·[2Jprint(1)" in described(told, language="ja")
+
+
+def test_every_event_of_a_session_has_its_words_or_its_name():
+    for event in Event:
+        [told] = sessions(
+            [record(1, event, "2026-04-01T09:00:00Z", **dict.fromkeys(timeline_keys(event), "x"))]
+        )
+        for language in ("ja", "en"):
+            assert described(told, language=language)
+
+
+def timeline_keys(event: Event) -> set[str]:
+    from workbench.audit import SCHEMA
+
+    return SCHEMA[event] - {"session", "outputs"}
+
+
+def test_nobody_of_that_name_is_not_found():
+    with pytest.raises(NotFound):
+        sessions(STORY, person="abe")
+    with pytest.raises(NotFound):
+        sessions([], session="s1")
+
+
+def test_the_command_tells_it_and_records_who_read_it(session, notebook, state, monkeypatch, capsys):
+    import sys
+
+    from workbench.cli import main
+
+    run_notebook(notebook("print(1)"), session, name="n.ipynb")
+    session.close()
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+    arguments = ["--session", session.id, "--json", "--home", str(session.home.path)]
+    monkeypatch.setattr(sys, "argv", ["workbench", "audit", "timeline", *arguments])
+    main()
+
+    [told] = json.loads(capsys.readouterr().out)
+    assert (told["person"], told["cells"], told["ended"]) == ("analyst-1", 1, True)
+    last = state.log.records()[-1]
+    assert (last["event"], last["actor"]) == (Event.AUDIT_READ, "workbench")
+    assert session.id in last["details"]["what"]
+
+
+def test_no_event_is_told_by_words_that_nobody_uses():
+    assert set(timeline.WORDS) <= set(Event)
