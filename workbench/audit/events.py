@@ -32,6 +32,9 @@ class Event(StrEnum):
     BUNDLE_ADMITTED = "bundle.admitted"
     BUNDLE_REVOKED = "bundle.revoked"
     BUNDLE_EXPORTED = "bundle.exported"
+    LOGGED_IN = "login.opened"
+    LOGGED_OUT = "login.closed"
+    LOGIN_FAILED = "login.failed"
     GATEWAY_OPENED = "gateway.opened"
     GATEWAY_CLOSED = "gateway.closed"
     GATEWAY_FAILED = "gateway.failed"
@@ -85,6 +88,11 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.BUNDLE_ADMITTED: keys("request manifest name version"),
     Event.BUNDLE_REVOKED: keys("manifest reason sequence"),
     Event.BUNDLE_EXPORTED: keys("manifest name version"),
+    # `login` is one log-in, whose cookie or token it is not; how it ended: logged_out, idle, too_long, ended.
+    Event.LOGGED_IN: keys("login person method"),
+    Event.LOGGED_OUT: keys("login person reason"),
+    # A name that nobody has is not written down: people type their passphrase there by mistake.
+    Event.LOGIN_FAILED: keys("reason"),
     Event.GATEWAY_OPENED: keys("session analyst project"),
     Event.GATEWAY_CLOSED: keys("session"),
     Event.GATEWAY_FAILED: keys("session verb reference"),
