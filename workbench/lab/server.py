@@ -16,6 +16,7 @@ from typing import Any
 from traitlets.config import Config
 
 from workbench.lab import run_folder
+from workbench.lab.connection import RecordedConnection
 from workbench.lab.kernels import KERNEL, Kernels, shipped
 from workbench.lab.locks import (
     MESSAGES,
@@ -23,7 +24,6 @@ from workbench.lab.locks import (
     LabContents,
     LabIdentity,
     LabKernels,
-    RecordedConnection,
 )
 from workbench.lab.session import Session
 
