@@ -228,6 +228,67 @@ def test_adult_with_eight_quasi_identifiers(command, tmp_path):
     assert told["lattice"] == 6480
 
 
+@pytest.fixture
+def years(tmp_path) -> Path:
+    """Six children of three homes over two years; one moves, one is alone in an area."""
+    path = tmp_path / "years.csv"
+    rows = ["child,home,year,area,days,weight"]
+    rows += [f"P{n},H{n // 2},{year},{'E0' + str(n // 4 + (year > 2023) * (n == 0))},{n},3"
+             for n in range(6) for year in (2023, 2024)]  # fmt: skip
+    path.write_text("\n".join([*rows, ""]), encoding="utf-8")
+    return path
+
+
+def test_risk_tells_every_attacker_s_chance_as_json(command, years):
+    code, out, _ = command(
+        "data", "risk", years, "-q", "area,year", "--unit", "home", "--person", "child", "--year", "year",
+        "--weights", "weight", "--residents", "100", "--population", years, "--intruder", years,
+        "--knows", "area", "--json",
+    )  # fmt: skip
+    told = json.loads(out)
+
+    assert code == 0
+    assert told["prosecutor"]["highest"] == told["journalist"]["highest"] == 1 / 2
+    assert 0 < told["individual"]["highest"] < 1 / 2
+    assert told["household_signatures"]["owners"] == 3
+    assert told["trajectories"]["alone"] == 1
+    assert told["population_uniqueness"]["zayatz"]["share"] == 0
+    assert told["intruder"]["tried"] == 6
+    assert told["separation"][0]["items"] == ["area", "year"]
+    assert "special_uniques" in told
+
+
+def test_risk_speaks_the_reader_s_language(command, years, monkeypatch):
+    ask = ["data", "risk", years, "-q", "area,days", "--unit", "home"]
+    _, japanese, _ = command(*ask)
+    monkeypatch.setenv("WORKBENCH_LANG", "en")
+    _, english, _ = command(*ask)
+
+    assert "本人が表にいると知る人" in japanese
+    assert "Who knows that a child is in the table" in english
+    assert "P0" not in english + japanese
+
+
+UNTOLD = {
+    "a weight of zero": (["--weights", "days"], 12, "12"),
+    "no such weight": (["--weights", "height"], 12, "height"),
+    "years of nobody": (["--year", "year"], 2, "--person"),
+    "no such year": (["--year", "height", "--person", "child"], 12, "height"),
+    "a population smaller than the table": (["--residents", "5"], 2, "12"),
+    "a table of nothing": (["--intruder", "nowhere.csv", "--person", "child"], 13, ""),
+    "an item that is not there": (["-q", "height"], 12, "height"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "held"), UNTOLD.values(), ids=UNTOLD)
+def test_a_risk_that_cannot_be_told_is_refused_in_one_sentence(command, years, words, code, held):
+    left, out, err = command("data", "risk", years, *([] if "-q" in words else ["-q", "area"]), *words)
+
+    assert (left, out) == (code, "")
+    assert held in err
+    assert "Traceback" not in err
+
+
 # name: (what is typed after the table, exit code, what the sentence holds)
 REFUSED = {
     "no such column": (["-q", "height"], 12, "height"),

@@ -8,6 +8,7 @@ import click
 from workbench.cli.data_anonymise import anonymise
 from workbench.cli.data_link import link
 from workbench.cli.data_measure import measure
+from workbench.cli.data_risk import risk
 from workbench.cli.shell import json_option, pass_home, show
 from workbench.home import Home
 
@@ -69,6 +70,7 @@ def import_(
 
 data.add_command(link)
 data.add_command(measure)
+data.add_command(risk)
 data.add_command(anonymise)
 
 

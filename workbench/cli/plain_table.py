@@ -40,13 +40,22 @@ class Pair(click.ParamType):
 
 
 def columns(function: Any) -> Any:
-    """The options that say what each column is, which both commands share."""
-    for option in reversed(COLUMNS):
+    """The options that say what each column is: what tells people apart, what is sensitive, who a row is."""
+    return with_options(function, (*IDENTIFYING, *SENSITIVE, *WHO))
+
+
+def columns_of_people(function: Any) -> Any:
+    """The same without the sensitive columns."""
+    return with_options(function, (*IDENTIFYING, *WHO))
+
+
+def with_options(function: Any, options: Sequence[Any]) -> Any:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
-COLUMNS = (
+IDENTIFYING = (
     click.option(
         "--quasi-identifiers",
         "-q",
@@ -54,6 +63,8 @@ COLUMNS = (
         required=True,
         help="準識別子 / columns that tell people apart",
     ),
+)
+SENSITIVE = (
     click.option("--sensitive", "-s", type=Names(), default=(), help="機微属性 / sensitive columns"),
     click.option(
         "--harmful",
@@ -61,6 +72,8 @@ COLUMNS = (
         multiple=True,
         help="知られると害になる値（指定がなければ全て） / a value that harms; all, unless named",
     ),
+)
+WHO = (
     click.option("--unit", metavar="COLUMN", default=None, help="世帯の列 / the column of households"),
     click.option(
         "--person", metavar="COLUMN", default=None, help="個人の列（なければ行） / persons, else rows"
