@@ -4,6 +4,7 @@ import errno
 import os
 import pwd
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from workbench.audit import Event
 from workbench.errors import Untrusted, Unusable
 from workbench.home import Home
-from workbench.state import State, metadata, outbox
+from workbench.state import State, metadata, outbox, plain_failures
 
 notes = sa.Table(
     "notes_of_the_tests",
@@ -238,6 +239,17 @@ def test_a_full_disk_is_an_os_error_and_loses_nothing(home):
 
     assert refused.value.errno == errno.ENOSPC
     assert State.open(home).verify().records == len(logged(State.open(home))) + 1
+
+
+@pytest.mark.parametrize("code", [13, 4874])
+def test_a_disk_too_full_to_open_the_state_reads_as_full_and_not_as_busy(code):
+    met = sqlite3.OperationalError("disk I/O error")
+    met.sqlite_errorcode = code
+
+    with pytest.raises(OSError) as refused, plain_failures():  # noqa: PT011  the number is the point
+        raise sa.exc.OperationalError("BEGIN", {}, met)
+
+    assert refused.value.errno == errno.ENOSPC
 
 
 class Account:

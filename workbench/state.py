@@ -55,7 +55,8 @@ ground = sa.Table(
 # Any constant will do: it names the lock that makes writers serial on PostgreSQL.
 WRITERS = 0x776F726B
 BUSY_SECONDS = 60
-DISK_FULL = {"sqlite_errorcode": 13, "sqlstate": "53100"}
+# SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: no room for the file its readers and writers share.
+DISK_FULL = {"sqlite_errorcode": {13, 4874}, "sqlstate": {"53100"}}
 # A statement of ours that is wrong, or a write through a reader: a bug, and no failure of the database.
 OUR_FAULTS = {1, 8}
 # What SQLite takes for a database in memory, which the next command would not find.
@@ -270,7 +271,7 @@ def plain_failures() -> Iterator[None]:
     try:
         yield
     except sa.exc.OperationalError as error:
-        if any(getattr(error.orig, name, None) == code for name, code in DISK_FULL.items()):
+        if any(getattr(error.orig, name, None) in codes for name, codes in DISK_FULL.items()):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
         if getattr(error.orig, "sqlite_errorcode", None) in OUR_FAULTS:
             raise

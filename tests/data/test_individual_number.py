@@ -24,6 +24,7 @@ KANJI = str.maketrans("0123456789", "〇一二三四五六七八九")
 NEGATIVE_CIRCLED = str.maketrans("0123456789", "⓿❶❷❸❹❺❻❼❽❾")
 DAIJI = str.maketrans("0123456789", "零壱弐参四五六七八九")
 FULL_DAIJI = str.maketrans("0123456789", "零壹貳參肆伍陸漆捌玖")
+SUZHOU = str.maketrans("0123456789", "〇〡〢〣〤〥〦〧〨〩")
 TAGS = {ord("0") + digit: 0xE0030 + digit for digit in range(10)}
 MARKS = [
     " ",
@@ -73,6 +74,9 @@ DISGUISES = {
     "negative circled": lambda n: n.translate(NEGATIVE_CIRCLED),
     "daiji": lambda n: n.translate(DAIJI),
     "every daiji": lambda n: n.translate(FULL_DAIJI),
+    "Suzhou numerals": lambda n: n.translate(SUZHOU),
+    "character references": lambda n: "".join(f"&#{ord(digit)};" for digit in n),
+    "hexadecimal references": lambda n: "".join(f"&#x{ord(digit):x};" for digit in n),
     "tag characters": lambda n: n.translate(TAGS),
     "tag characters between": "\U000e0061".join,
     "kana between fours": lambda n: f"{n[:4]}の{n[4:8]}の{n[8:]}",

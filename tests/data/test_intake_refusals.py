@@ -3,7 +3,9 @@ Bad input: each is one sentence in each language, with its exit code, and quotes
 """
 
 import io
+import os
 import re
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -44,6 +46,13 @@ def test_an_empty_file(tmp_path, pupil):
         assert isinstance(error, Unusable)
         assert "empty" in error.en
         assert "空" in error.ja
+
+
+def test_attack_a_pipe_or_a_device_is_not_waited_for(tmp_path, pupil):
+    os.mkfifo(tmp_path / "pupil.csv")
+
+    for path in (tmp_path / "pupil.csv", Path("/dev/zero")):
+        assert "regular file" in refusal(path, pupil.items).en
 
 
 def test_a_header_and_no_row(send, pupil):

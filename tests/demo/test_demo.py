@@ -163,6 +163,17 @@ def test_a_folder_of_something_else_is_never_cleared(tmp_path):
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_what_a_kill_left_without_its_marker_is_cleared(tmp_path):
+    home = Home.create(tmp_path / "home", seed=1)
+    (home.path / "candidates").mkdir()
+    for name in ("failures.log", "state.db-wal"):
+        (home.path / name).write_text("x")
+    (home.path / "home.json").unlink()
+
+    assert Journal.open(home.path, seed=1, made_of={}).steps() == {}
+    assert not (home.path / "candidates").exists()
+
+
 def test_another_profile_starts_clean(tmp_path):
     journal = Journal.open(tmp_path / "home", seed=1, made_of={"profile": "tiny"})
     journal.write({"city": {"seconds": 1, "figures": {}}})

@@ -55,6 +55,16 @@ def test_the_founder_acts_only_until_somebody_may(people):
         people.add(person("invented", Role.REVIEWER))
 
 
+@pytest.mark.parametrize("name", ["", "　", "Mori\x1b[2J", "mori\u202enimda", "Mori\nadmin"])
+def test_attack_a_name_that_reads_otherwise(name):
+    with pytest.raises(Unusable):
+        Person("mori", name, Role.ANALYST, "企画課")
+
+
+def test_a_japanese_name_with_its_wide_blank_is_plain():
+    assert Person("mori", "森　鴎外", Role.ANALYST, "企画課").name == "森　鴎外"
+
+
 def test_a_stranger_adds_nobody(people):
     with pytest.raises(NotFound):
         people.add(person("invented", Role.REVIEWER), actor="stranger")

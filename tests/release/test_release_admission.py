@@ -179,6 +179,36 @@ def test_nothing_is_decided_while_nobody_can_sign(office):
     assert office.workflow.find(request).state is State.IN_REVIEW
 
 
+# Shown to a reviewer, these would read otherwise than they are stored and signed.
+UNPLAIN = {
+    "control": "試行\x1b[2K承認済み",
+    "direction": "試行\u202e済認承",
+    "invisible": "試\u200b行",
+    "lines": "試行\n決定：承認",
+    "long": "長" * 1001,
+    "number": "保護者の番号 1234 5678 9018 の確認",
+}
+
+
+@pytest.mark.parametrize("why", UNPLAIN.values(), ids=UNPLAIN)
+def test_attack_a_reason_that_reads_otherwise_or_carries_a_number(office, why):
+    with pytest.raises(Refused) as refused:
+        office.submit(why=why)
+
+    assert "9018" not in refused.value.ja + refused.value.en
+    assert office.workflow.every() == []
+
+
+def test_attack_an_individual_number_in_the_name_of_a_file(office):
+    folder, _ = office.bundle()
+    (folder / "data" / "1234-5678-9018.txt").write_text("x")
+
+    with pytest.raises(Refused) as refused:
+        office.submit()
+
+    assert "9018" not in refused.value.ja + refused.value.en
+
+
 def test_attack_handing_in_through_a_link(office, tmp_path):
     folder, evidence = office.bundle()
     (tmp_path / "secret.txt").write_text("raw")

@@ -7,6 +7,7 @@ import pytest
 import rfc8785
 from sklearn.linear_model import LogisticRegression
 
+from workbench.errors import Refused
 from workbench.release import catalogue, registry
 from workbench.release.moves import State
 from workbench.release.staged import Rows
@@ -109,8 +110,6 @@ def test_an_honest_candidate_is_made_again_to_the_byte_and_admitted(admitted, fi
 
 
 def test_a_coordinator_and_a_reviewer_admit_a_model_not_two_reviewers(admitted, files):
-    from workbench.errors import Refused
-
     office = admitted.office
     request = submit(admitted, files)
     office.workflow.report(request)
@@ -185,6 +184,22 @@ def test_attack_a_release_that_was_revoked(admitted, files):
     office.workflow.revoke(entry.manifest, person="sato", why="誤り")
 
     assert failing(admitted, files) == {"release_admitted"}
+
+
+def test_attack_a_release_revoked_between_the_votes_and_the_admission(admitted, files):
+    """The report was true when it was voted on; the source has been revoked since."""
+    office = admitted.office
+    request = submit(admitted, files)
+    office.workflow.report(request)
+    office.vote(request, person="tanaka")
+    office.vote(request, person="suzuki")
+    entry = catalogue.catalogue(office.home, office.state).find("child-year")
+    office.workflow.revoke(entry.manifest, person="sato", why="誤り")
+
+    with pytest.raises(Refused):
+        office.workflow.admit(request)
+
+    assert office.workflow.find(request).state is State.REFUSED
 
 
 def test_attack_another_purpose_on_the_label(admitted, files):

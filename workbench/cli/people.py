@@ -24,9 +24,16 @@ def people() -> None:
 @pass_home
 def add(*, home: Home, person: str, name: str, role: str, section: str, actor: str) -> None:
     """人を登録 / Add a person."""
+    from workbench.data.individual_number import mentions
+    from workbench.errors import Refused
     from workbench.governance.people import People, Person, Role
     from workbench.state import State
 
+    if mentions(name) or mentions(section):
+        raise Refused(
+            ja="氏名か担当課室に個人番号と見られる番号があります。番号を使わずに登録してください。",
+            en="The name or section holds what reads as an Individual Number; register the person without it.",
+        )
     People(State.open(home)).add(Person(person, name, Role(role), section), actor=actor)
     click.echo(f"{person} ({role})")
 

@@ -22,6 +22,7 @@ are also a mobile telephone, so a column counts only when most of its eleven-dig
 chance gives about one in eleven.
 """
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -40,9 +41,10 @@ WEIGHTS = {INDIVIDUAL: (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2), RESIDENT: (5, 4, 3, 2,
 KANJI_DIGITS = dict(
     zip("〇零一二三四五六七八九壱弐参壹貳參弌弍弎肆伍陸漆柒捌玖", "001234567891231231234567789", strict=True)
 )
+SUZHOU_DIGITS = dict(zip("〡〢〣〤〥〦〧〨〩", "123456789", strict=True))
 # Invisible characters that carry the digits of ASCII.
 TAG_DIGITS = {chr(0xE0030 + digit): str(digit) for digit in range(10)}
-WRITTEN_DIGITS = {**KANJI_DIGITS, **TAG_DIGITS}
+WRITTEN_DIGITS = {**KANJI_DIGITS, **SUZHOU_DIGITS, **TAG_DIGITS}
 # The long-vowel mark stands where a hyphen is meant, but counts as a letter.
 LIKE_A_HYPHEN = "[ーｰ]"
 # The time in 2024-04-01 12:30 belongs to no number; with it, the digits of a moment would be twelve.
@@ -189,6 +191,8 @@ def plain_digits(text: str) -> str:
 
 def read(text: str, *, numeric: bool = False) -> Iterator[str]:
     """What may be one number in `text`: with every digit read, and with ① and 三 taken for marks beside it."""
+    if "&#" in text:
+        text = html.unescape(text)
     yield from candidates(plain_digits(text), numeric=numeric)
     if (marked := text.translate(DECIMALS)) != text:
         yield from candidates(plain_digits(marked), numeric=numeric)

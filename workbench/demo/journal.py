@@ -19,6 +19,9 @@ from workbench.home import Home, write_atomically
 
 FILE = "demonstration.json"
 SCHEMA = "workbench-demonstration/1"
+# What stands in a demonstration's home beside its folders: what a kill may leave there without its marker.
+STATE = ("state.db", "state.db-wal", "state.db-shm")
+MADE = ("candidates", "demo.html", "failures.log", "gateway-failures.log")
 
 Figures = dict[str, Any]
 
@@ -111,7 +114,7 @@ def clear(path: Path) -> None:
     """
     from workbench.home import FOLDERS, MARKER
 
-    ours = {*FOLDERS, MARKER, FILE, "state.db", "state.db-wal", "state.db-shm", "demo.html"}
+    ours = {*FOLDERS, MARKER, FILE, *STATE, *MADE}
     strange = [
         entry.name for entry in path.iterdir() if entry.name not in ours and not entry.name.startswith(".")
     ]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from workbench.audit import Event
 from workbench.errors import NotFound, Refused, Unusable
 from workbench.governance.permissions import PERMISSIONS, ROLE_NAMES, Role, why_not_role
+from workbench.governance.wording import is_plain
 from workbench.state import State, metadata
 
 __all__ = ["PERMISSIONS", "ROLE_NAMES", "People", "Person", "Role", "why_not"]
@@ -43,10 +44,10 @@ class Person:
     public_key: str | None = None
 
     def __post_init__(self) -> None:
-        if not ID.fullmatch(self.id) or not self.name.strip() or not self.section.strip():
+        if not ID.fullmatch(self.id) or not is_plain(self.name) or not is_plain(self.section):
             raise Unusable(
-                ja="人の id は英小文字・数字・ハイフン・下線（64文字まで）とし、氏名と担当課室を入れてください。",
-                en="A person's id is lower-case letters, digits, hyphens and underscores (at most 64); name and section must be given.",
+                ja="人の id は英小文字・数字・ハイフン・下線（64文字まで）とし、氏名と担当課室を制御文字のない一行で入れてください。",
+                en="A person's id is lower-case letters, digits, hyphens and underscores (at most 64); name and section are one line each without control characters.",
             )
         if self.public_key is not None and not PUBLIC_KEY.fullmatch(self.public_key):
             raise Unusable(

@@ -16,8 +16,10 @@ from workbench.release import checks_tables as tables
 from workbench.release import checks_together as joint
 from workbench.release.findings import Check, Finding, Headline, Text, Verdict
 
-# The check that is asked once more at admission: its answer depends on what others have released.
+# What is asked once more at admission, because others change its answer: what has left, and what was revoked.
 TOGETHER = "together"
+RELEASE_ADMITTED = "release_admitted"
+ONCE_MORE = (TOGETHER, RELEASE_ADMITTED)
 
 ROWS: dict[str, Check] = {
     "complete": Check(Text("ファイルの構成", "Files"), columns.complete, gate=True),
@@ -179,7 +181,7 @@ TABLES: dict[str, Check] = {
 
 MODEL: dict[str, Check] = {
     "plain_data": Check(Text("単純データであること", "Plain data"), model.plain_data, gate=True),
-    "release_admitted": Check(
+    RELEASE_ADMITTED: Check(
         Text("学習に使ったデータ", "Trained on an admitted release"), model.release_admitted, gate=True
     ),
     "protection": Check(Text("学習データの保護方法", "Protection of the training data"), model.protection),
@@ -244,6 +246,11 @@ def unknown_protection() -> Finding:
             en=f"Use one of the protections {', '.join(CHECKS)}.",
         ),
     )
+
+
+def once_more(protection: str) -> str | None:
+    """The check of this protection that is asked again at admission; None where nobody can change its answer."""
+    return next((name for name in CHECKS.get(protection, {}) if name in ONCE_MORE), None)
 
 
 def run(protection: str, staged: Any) -> dict[str, tuple[Check, Finding]]:

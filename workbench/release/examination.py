@@ -109,13 +109,14 @@ def examined(one: Subject) -> dict[str, Any]:
 
 def again(request: Request, *, home: Home, state: State, policy: Policy, now: datetime) -> Finding | None:
     """
-    The finding of the one check whose answer others change: together with what has left by now.
+    The finding of the one check whose answer others change: what has left by now, or the release learned from.
 
-    Another release may have been admitted since the report. None for what is joined with nothing.
+    Since the report another release may have been admitted, or that one revoked. None for an unknown kind.
     """
-    check = checks.CHECKS.get(request.protection, {}).get(checks.TOGETHER)
-    if check is None:
+    name = checks.once_more(request.protection)
+    if name is None:
         return None
+    check = checks.CHECKS[request.protection][name]
     room = room_for(request.purpose, home=home, state=state, policy=policy)
     return checks.asked(check, VIEWS[request.protection].stage(Subject.staged(request, room, now)))
 

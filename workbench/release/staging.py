@@ -18,7 +18,9 @@ from typing import Any
 from workbench.artifact import manifest
 from workbench.artifact.canonical import sha256
 from workbench.artifact.tree import files_in
+from workbench.data.individual_number import mentions
 from workbench.errors import Refused, Untrusted
+from workbench.governance.wording import is_plain
 from workbench.home import Home, publish_folder, write_atomically
 from workbench.release import page, report
 from workbench.release.requests import Request
@@ -46,9 +48,17 @@ def expect(refusal: Refused | None) -> None:
 
 
 def expect_reason(why: str) -> None:
-    """Every request and revocation says why."""
-    if not why.strip():
-        raise Refused(ja="理由を一文で書いてください（--why）。", en="Say why in one sentence (--why).")
+    """Every request and revocation says why, in words that may be shown to everyone who decides."""
+    if not is_plain(why):
+        raise Refused(
+            ja="理由を、制御文字のない一文で書いてください（--why、1,000 文字まで）。",
+            en="Say why in one sentence without control characters (--why, at most 1,000 characters).",
+        )
+    if mentions(why):
+        raise Refused(
+            ja="理由（--why）に個人番号と見られる番号があります。番号を使わずに書いてください。",
+            en="The reason (--why) holds what reads as an Individual Number; write it without.",
+        )
 
 
 @contextmanager
@@ -103,7 +113,13 @@ def place(aside: Path, final: Path) -> None:
 
 def _copy(source: Path, target: Path, *, leave_out: tuple[str, ...]) -> None:
     target.mkdir(parents=True)
-    for path in sorted(files_in(source).keys() - set(leave_out)):
+    paths = sorted(files_in(source).keys() - set(leave_out))
+    if any(mentions(path) for path in paths):
+        raise Refused(
+            ja="提出するファイルの名前に個人番号と見られる番号があります。名前を変えてから提出してください。",
+            en="The name of a file handed in holds what reads as an Individual Number; rename it first.",
+        )
+    for path in paths:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, target / path, follow_symlinks=False)
         os.chmod(target / path, 0o600)

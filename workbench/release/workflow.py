@@ -250,15 +250,15 @@ class Workflow:
                 staging.expect(rules.why_not_under(self.policy.digest, request=found))
                 admission.expect_keys(self.home)
                 admission.expect_as_reported(found, home=self.home)
-                refusal = self._why_not_together(t, found)
+                refusal = self._why_not_by_now(t, found)
                 if refusal is None:
                     self._decide(t, found)
             staging.expect(refusal)
             return self._publish(request)
 
-    def _why_not_together(self, t: Transaction, request: Request) -> Refused | None:
+    def _why_not_by_now(self, t: Transaction, request: Request) -> Refused | None:
         """
-        Why it cannot join what has left by now: a failure ends the request, as it would have in the report.
+        Why it cannot be admitted as things are by now: a failure ends the request, as in the report.
 
         Asked while no other admission can be decided. Raises where reviewers must see a new report first.
         """
@@ -271,7 +271,11 @@ class Workflow:
             return None
         self._move(t, request, Action.REFUSE)
         self._event(
-            t, Event.REQUEST_REFUSED, request=request.id, report=request.report, checks=[checks.TOGETHER]
+            t,
+            Event.REQUEST_REFUSED,
+            request=request.id,
+            report=request.report,
+            checks=[checks.once_more(request.protection)],
         )
         return rules.refused_by(finding)
 

@@ -34,6 +34,9 @@ def open_source(path: Path) -> Source:
 
 def read_bytes(path: Path) -> bytes:
     try:
+        # A pipe or a device has no end that could be waited for.
+        if path.exists() and not path.is_file():
+            raise IsADirectoryError
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(
@@ -42,8 +45,8 @@ def read_bytes(path: Path) -> bytes:
         ) from None
     except (IsADirectoryError, PermissionError):
         raise Unusable(
-            ja="取り込むファイルを開けません。フォルダーでないこと、読む権限があることを確かめてください。",
-            en="The file to take in cannot be opened; check that it is no folder and may be read.",
+            ja="取り込むファイルを開けません。普通のファイルであること、読む権限があることを確かめてください。",
+            en="The file to take in cannot be opened; check that it is a regular file and may be read.",
         ) from None
     if not content.strip(b"\xef\xbb\xbf \t\r\n"):
         raise Unusable(
