@@ -13,7 +13,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -153,9 +153,15 @@ class State:
             if count > known:
                 self._strike_off(through=waiting[-1]["id"] if waiting else 0, records=count)
 
-    def verify(self, *, at_least: int = 0) -> Verified:
-        """Verify the log, and that it is no older than this state, nor than `at_least` records."""
-        return self.log.verify(at_least=max(at_least, self._known_records()))
+    def verify(
+        self, *, at_least: int = 0, keep: Callable[[dict[str, Any]], object] | None = None
+    ) -> Verified:
+        """
+        Verify the log, and that it is no older than this state, nor than `at_least` records.
+
+        `keep` is handed each record that holds, oldest first.
+        """
+        return self.log.verify(at_least=max(at_least, self._known_records()), keep=keep)
 
     def close(self) -> None:
         """Let go of the database's connections."""

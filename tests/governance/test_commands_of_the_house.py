@@ -1,13 +1,17 @@
 """The commands of keys, people, projects, policy and log, as a person meets them."""
 
 import json
+import sqlite3
 import sys
 
 import pytest
 import yaml
 
 from workbench.cli import main
+from workbench.governance.people import People
 from workbench.home import Home
+from workbench.privacy.dp.ledger import Ledger
+from workbench.state import State
 
 OVERRIDE = "schema: workbench-policy-override/1\nthresholds:\n  k_children: {value: 7, source: 条例}\n"
 
@@ -66,6 +70,34 @@ def test_a_tampered_log_is_code_11_and_one_sentence(workbench, home):
         said = workbench(*arguments, expect=11)
         assert "record 2 was altered" in said
         assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE people SET role='reviewer' WHERE id='sato'",
+        "UPDATE people SET public_key='" + "0" * 64 + "' WHERE id='sato'",
+        "INSERT INTO people VALUES ('eve', 'Eve', 'reviewer', 'x', NULL)",
+        "DELETE FROM people",
+        "INSERT INTO budget_grant VALUES ('x', 'city', 9000000, 'sato')",
+        "DELETE FROM budget_charge",
+        "UPDATE budget_charge SET micro = 1",
+    ],
+)
+def test_attack_a_row_of_the_state_that_the_log_does_not_know(workbench, home, statement):
+    add(workbench, "sato", "coordinator")
+    state = State.open(home)
+    People(state).set_key("sato", "a" * 64)
+    ledger = Ledger(state)
+    ledger.grant("city", micro=1_000_000, granted_by="sato")
+    with ledger.charge("city", micro=300_000, analyst="mori", question={}):
+        pass
+    workbench("audit", "verify")
+
+    with sqlite3.connect(home.path / "state.db") as connection:
+        connection.execute(statement)
+
+    assert "differs from the log" in workbench("audit", "verify", expect=11)
 
 
 def test_an_adopted_override_is_shown(workbench, tmp_path):

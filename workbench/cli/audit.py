@@ -41,10 +41,19 @@ def audit() -> None:
 def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | None, as_json: bool) -> None:
     """改ざん・削除・挿入・入替・切取り・作り直しがないか確かめる / Check that nothing was changed, removed, added or made again."""
     from workbench.governance.checkpoints import expect_kept, note_key, read_checkpoint, read_key
+    from workbench.governance.people import People
+    from workbench.governance.retold import expect_as_told, people_otherwise
+    from workbench.privacy.dp.ledger import Ledger
     from workbench.state import State
 
-    state = State.open(home)
-    verified = state.verify(at_least=at_least)
+    state, records = State.open(home), list[dict[str, Any]]()
+    verified = state.verify(at_least=at_least, keep=records.append)
+    expect_as_told(
+        {
+            "people": people_otherwise(People(state).all(), records=records),
+            "budgets": Ledger(state).otherwise(records),
+        }
+    )
     held = expect_kept(home, state, verified)
     for path in checkpoints:
         if not path.exists():

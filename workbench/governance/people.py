@@ -98,7 +98,12 @@ class People:
             expect_own_key(person, others=[row.public_key for row in ids])
             transaction.connection.execute(people.insert().values(**person.to_json()))
             transaction.event(
-                Event.PERSON_ADDED, actor=actor, person=person.id, role=person.role, section=person.section
+                Event.PERSON_ADDED,
+                actor=actor,
+                person=person.id,
+                role=person.role,
+                section=person.section,
+                public=person.public_key,
             )
 
     def set_key(self, person: str, public_key: str, *, actor: str = FOUNDER) -> None:

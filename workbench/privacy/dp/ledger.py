@@ -9,7 +9,8 @@ anything fails in between; a reservation that a kill left behind stays spent.
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,10 @@ CHARGES = sa.Table(
     sa.Column("micro", sa.BigInteger, nullable=False),
     sa.Column("status", sa.String, nullable=False),
 )
+
+# Grants above zero, charges below, each by how often: what a dataset's budget is made of.
+Entries = dict[str, Counter[int]]
+SIGNS = {Event.BUDGET_GRANTED: 1, Event.QUESTION_RESERVED: -1}
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,19 @@ class Ledger:
         """Raises NotFound for a dataset that was never granted a budget."""
         with self._state.reading() as connection:
             return self._balance(connection, dataset)
+
+    def otherwise(self, records: Iterable[Mapping[str, Any]]) -> list[str]:
+        """The datasets whose grants or charges are not what the log's records tell of them."""
+        told, found = told_by(records), self._entries()
+        return sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
+
+    def _entries(self) -> Entries:
+        entries: Entries = {}
+        with self._state.reading() as connection:
+            for sign, table in ((1, GRANTS), (-1, CHARGES)):
+                for row in connection.execute(sa.select(table.c.dataset, table.c.micro)):
+                    entries.setdefault(row.dataset, Counter())[sign * row.micro] += 1
+        return entries
 
     @contextmanager
     def charge(self, dataset: str, *, micro: int, analyst: str, question: Mapping[str, Any]) -> Iterator[str]:
@@ -131,6 +149,16 @@ class Ledger:
                 en=f"'{dataset}' has no privacy budget; ask the coordinating body for a grant.",
             )
         return Balance(granted=granted, spent=total(connection, CHARGES, dataset) or 0)
+
+
+def told_by(records: Iterable[Mapping[str, Any]]) -> Entries:
+    """Grants and charges of each dataset, from the log alone."""
+    entries: Entries = {}
+    for record in records:
+        if sign := SIGNS.get(record["event"]):
+            details = record["details"]
+            entries.setdefault(details["dataset"], Counter())[sign * int(details["micro"])] += 1
+    return entries
 
 
 def total(connection: sa.Connection, table: sa.Table, dataset: str) -> int | None:
