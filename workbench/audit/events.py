@@ -32,6 +32,10 @@ class Event(StrEnum):
     BUNDLE_ADMITTED = "bundle.admitted"
     BUNDLE_REVOKED = "bundle.revoked"
     BUNDLE_EXPORTED = "bundle.exported"
+    ACCOUNT_ADDED = "account.added"
+    ACCOUNT_RESET = "account.reset"
+    ACCOUNT_LOCKED = "account.locked"
+    ACCOUNT_UNLOCKED = "account.unlocked"
     LOGGED_IN = "login.opened"
     LOGGED_OUT = "login.closed"
     LOGIN_FAILED = "login.failed"
@@ -88,6 +92,10 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.BUNDLE_ADMITTED: keys("request manifest name version"),
     Event.BUNDLE_REVOKED: keys("manifest reason sequence"),
     Event.BUNDLE_EXPORTED: keys("manifest name version"),
+    Event.ACCOUNT_ADDED: keys("person"),
+    Event.ACCOUNT_RESET: keys("person"),
+    Event.ACCOUNT_LOCKED: keys("person"),
+    Event.ACCOUNT_UNLOCKED: keys("person"),
     # `login` is one log-in, whose cookie or token it is not; how it ended: logged_out, idle, too_long, ended.
     Event.LOGGED_IN: keys("login person method"),
     Event.LOGGED_OUT: keys("login person reason"),

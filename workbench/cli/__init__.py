@@ -13,6 +13,7 @@ COMMANDS = {
     "data": ("workbench.cli.data", "データの登録・取込 / Register items, take in what holders send"),
     "init": ("workbench.cli.init", "ホームを作成 / Create a workbench home"),
     "people": ("workbench.cli.people", "利用者と役割 / People and their roles"),
+    "account": ("workbench.cli.account", "ログインのアカウント / Accounts to log in with"),
     "key": ("workbench.cli.key", "署名鍵 / Signing keys"),
     "project": ("workbench.cli.project", "事業計画（利用目的） / Projects and their purposes"),
     "policy": ("workbench.cli.policy", "判定基準とその根拠 / The thresholds and their sources"),

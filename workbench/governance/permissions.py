@@ -47,6 +47,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     # Not the coordinator's: whoever admits must not be able to make up the second person.
     "add_person": frozenset({Role.MANAGER}),
     "create_key": frozenset({Role.MANAGER}),
+    "keep_account": frozenset({Role.MANAGER}),
+    "lock_account": frozenset({Role.MANAGER, Role.COORDINATOR}),
     "export_trust": frozenset({Role.COORDINATOR, Role.MANAGER}),
     "read_log": frozenset({Role.AUDITOR, Role.COORDINATOR, Role.MANAGER}),
     "set_checkpoint_place": frozenset({Role.MANAGER}),

@@ -1,0 +1,141 @@
+"""`workbench account`: who can log in. A passphrase is typed or read from a descriptor, never an argument."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from workbench.cli.shell import json_option, pass_home, show
+from workbench.errors import Unusable
+from workbench.home import Home
+
+LONGEST = 1024
+TAKE_AWAY = """{person}
+認証アプリで次の図か文字を読み取ってください / Read this with an authenticator application:
+{picture}
+{address}
+
+復旧コード（各1回。印刷して保管） / Recovery codes, each good once; print them and lock them away:
+{codes}
+
+これらは二度と表示しません / This is not shown again."""
+
+
+def with_passphrase(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that sets a passphrase."""
+    function = click.option(
+        "--passphrase-fd",
+        type=click.IntRange(0),
+        default=None,
+        help="合言葉を読む記述子 / read the passphrase from this descriptor",
+    )(function)
+    return by(function)
+
+
+def by(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--by", "actor", default="workbench", envvar="WORKBENCH_PERSON", help="操作する人 / who does it"
+    )(function)
+
+
+@click.group()
+def account() -> None:
+    """ログインのアカウント / Accounts to log in with."""
+
+
+@account.command()
+@click.argument("person")
+@with_passphrase
+@json_option
+@pass_home
+def add(*, home: Home, person: str, passphrase_fd: int | None, actor: str, as_json: bool) -> None:
+    """アカウントを作る（本人が合言葉を入力する） / Make an account; its owner types the passphrase."""
+    enrolled = opened(home).add(person, asked(passphrase_fd), actor=actor)
+    tell(enrolled, as_json=as_json)
+
+
+@account.command()
+@click.argument("person")
+@with_passphrase
+@json_option
+@pass_home
+def reset(*, home: Home, person: str, passphrase_fd: int | None, actor: str, as_json: bool) -> None:
+    """合言葉・認証アプリ・復旧コードを作り直す / New passphrase, authenticator and recovery codes."""
+    enrolled = opened(home).reset(person, asked(passphrase_fd), actor=actor)
+    tell(enrolled, as_json=as_json)
+
+
+@account.command()
+@click.argument("person")
+@by
+@pass_home
+def lock(*, home: Home, person: str, actor: str) -> None:
+    """アカウントを止める（ログイン中なら終わらせる） / Close an account and end its log-ins."""
+    opened(home).lock(person, actor=actor)
+    click.echo(person)
+
+
+@account.command()
+@click.argument("person")
+@by
+@pass_home
+def unlock(*, home: Home, person: str, actor: str) -> None:
+    """アカウントを再び使えるようにする / Open an account again."""
+    opened(home).unlock(person, actor=actor)
+    click.echo(person)
+
+
+@account.command("list")
+@json_option
+@pass_home
+def list_accounts(*, home: Home, as_json: bool) -> None:
+    """一覧 / Every account and its state."""
+    rows = [one.to_json() for one in opened(home).all()]
+    lines = [
+        f"{row['person']}  {'停止 / locked' if row['locked'] else '有効 / open'}"
+        + (f"  待機 / waits until {row['waits_until']}" if row["waits_until"] else "")
+        + f"  失敗 / failures {row['failures']}  復旧コード / recovery codes {row['recovery_codes']}"
+        for row in rows
+    ]
+    show(rows, as_json=as_json, text="\n".join(lines))
+
+
+def opened(home: Home) -> Any:
+    from workbench.governance.accounts import Accounts
+    from workbench.state import State
+
+    return Accounts(home, State.open(home))
+
+
+def asked(descriptor: int | None) -> str:
+    """The passphrase, typed twice at the terminal, or the first line of what the descriptor gives."""
+    if descriptor is None:
+        return str(click.prompt("合言葉 / passphrase", hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.readline(LONGEST).decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise Unusable(
+            ja=f"記述子 {descriptor} から合言葉を読めません。UTF-8 の1行を渡してください。",
+            en=f"No passphrase can be read from descriptor {descriptor}; hand over one line of UTF-8.",
+        ) from None
+
+
+def tell(enrolled: Any, *, as_json: bool) -> None:
+    codes = "\n".join(enrolled.recovery_codes)
+    text = TAKE_AWAY.format(
+        person=enrolled.person, picture=picture(enrolled.address), address=enrolled.address, codes=codes
+    )
+    show(vars(enrolled), as_json=as_json, text=text)
+
+
+def picture(address: str) -> str:
+    """A QR code in letters, for terminals."""
+    import io
+
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(address, error="l", micro=False).terminal(drawn, compact=True)
+    return drawn.getvalue()
