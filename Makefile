@@ -15,7 +15,7 @@ PIP_FROM := --no-index --find-links $(WHEELHOUSE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab spark test test-full quick slow lint bench wheelhouse lock clean system
+.PHONY: help demo lab spark test test-full quick slow attack lint bench wheelhouse lock clean system
 
 help: ## この一覧 / this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,9 @@ slow: $(SPARK) system
 test: lint quick ## 検査（20 分以内） / the checks, within 20 minutes
 
 test-full: slow ## 長い検査 / the second tier: kills, large cities, installing without network
+
+attack: $(STAMP) system ## 禁じられた行為をすべて試す / every forbidden act, tried for real
+	$(BIN)/python -m pytest -m attack
 
 bench: $(STAMP) system ## 速さを比で測る / speed, as ratios measured in one run
 	$(BIN)/python -m pytest bench --override-ini testpaths=bench -s -q
