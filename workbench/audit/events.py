@@ -16,6 +16,8 @@ class Event(StrEnum):
     TRUST_EXPORTED = "trust.exported"
     PROJECT_STORED = "project.stored"
     POLICY_OVERRIDDEN = "policy.overridden"
+    SETTING_SIGNED = "setting.signed"
+    SETTING_OVERDUE = "setting.overdue"
     REGISTER_STORED = "register.stored"
     EXTRACT_IMPORTED = "extract.imported"
     EXTRACT_REFUSED = "extract.refused"
@@ -47,6 +49,9 @@ class Event(StrEnum):
     KERNEL_REFUSED = "kernel.refused"
     CELL_EXECUTED = "cell.executed"
     OUTPUT_SENT = "output.sent"
+    OUTPUT_METERED = "output.metered"
+    OUTPUT_WARNED = "output.warned"
+    OUTPUT_STOPPED = "output.stopped"
     DATASET_OPENED = "dataset.opened"
     BUDGET_GRANTED = "budget.granted"
     QUESTION_RESERVED = "question.reserved"
@@ -76,6 +81,9 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.TRUST_EXPORTED: keys("owners sha256"),
     Event.PROJECT_STORED: keys("project digest"),
     Event.POLICY_OVERRIDDEN: keys("profile policy overrides"),
+    Event.SETTING_SIGNED: keys("name version value review_by digest"),
+    # `to` are the people it is for: the responsible managers.
+    Event.SETTING_OVERDUE: keys("name version review_by to"),
     Event.REGISTER_STORED: keys("digest tables items"),
     Event.EXTRACT_IMPORTED: keys("table rows columns sha256"),
     Event.EXTRACT_REFUSED: keys("table rule"),
@@ -109,6 +117,9 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.KERNEL_REFUSED: keys("session protection"),
     Event.CELL_EXECUTED: keys("session cell"),
     Event.OUTPUT_SENT: keys("session cell outputs"),
+    Event.OUTPUT_METERED: keys("session person day bytes"),
+    Event.OUTPUT_WARNED: keys("session person day bytes threshold to"),
+    Event.OUTPUT_STOPPED: keys("session person day bytes threshold to"),
     Event.DATASET_OPENED: keys("session manifest"),
     Event.BUDGET_GRANTED: keys("dataset micro"),
     Event.QUESTION_RESERVED: keys("question dataset micro"),

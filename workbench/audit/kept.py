@@ -128,6 +128,10 @@ class KeptLog:
         """Every record, oldest first, after verifying the log."""
         return self._file.records()
 
+    def of_kind(self, event: Event) -> list[dict[str, Any]]:
+        """The records of one kind; only who may read the log's files can."""
+        return self._file.of_kind(event)
+
     @property
     def count(self) -> int:
         """How many records there are, as the process tells whoever connects."""

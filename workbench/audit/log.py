@@ -137,6 +137,18 @@ class Log:
         self.verify(keep=found.append)
         return found
 
+    def of_kind(self, event: Event) -> list[dict[str, Any]]:
+        """
+        The records of one kind, oldest first, each sealed with the key.
+
+        Quicker than `verify`, and less: that none was removed is for that one to say.
+        """
+        mark = f'"event":"{event}"'.encode()
+        with self.locked(shared=True):
+            lines = [line for line in self._complete_lines() if mark in line]
+        found = [unseal(line, key=self.key) or {} for line in lines]
+        return [record for record in found if record.get("event") == event]
+
     @property
     def count(self) -> int:
         """How many records the head vouches for."""

@@ -17,6 +17,7 @@ COMMANDS = {
     "key": ("workbench.cli.key", "署名鍵 / Signing keys"),
     "project": ("workbench.cli.project", "事業計画（利用目的） / Projects and their purposes"),
     "policy": ("workbench.cli.policy", "判定基準とその根拠 / The thresholds and their sources"),
+    "settings": ("workbench.cli.settings", "管理責任者が署名する設定 / Settings that a manager signs"),
     "release": ("workbench.cli.release", "申請・確認・審査 / Requests, checks, review"),
     "catalogue": ("workbench.cli.catalogue", "受入済みデータセット / Admitted datasets"),
     "registry": ("workbench.cli.registry", "登録済み判定モデル / Admitted models"),

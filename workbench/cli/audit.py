@@ -40,9 +40,11 @@ def audit() -> None:
 @pass_home
 def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | None, as_json: bool) -> None:
     """改ざん・削除・挿入・入替・切取り・作り直しがないか確かめる / Check that nothing was changed, removed, added or made again."""
+    from workbench.cli.settings import told_as_json, told_as_text
     from workbench.governance.checkpoints import expect_kept, note_key, read_checkpoint, read_key
     from workbench.governance.people import People
     from workbench.governance.retold import expect_as_told, people_otherwise
+    from workbench.governance.signed_settings import findings, otherwise
     from workbench.privacy.dp.ledger import Ledger
     from workbench.state import State
 
@@ -52,6 +54,7 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
         {
             "people": people_otherwise(People(state).all(), records=records),
             "budgets": Ledger(state).otherwise(records),
+            "settings": otherwise(home, state, records),
         }
     )
     held = expect_kept(home, state, verified)
@@ -60,12 +63,14 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
             raise no_checkpoint(path)
         verified.expect(read_checkpoint(path, key=read_key(key) if key else note_key(home)))
     held += len(checkpoints)
+    told = list(findings(home, state))
     value = {"verified": True, "records": verified.records, "head": verified.head, "checkpoints": held}
+    text = (
+        f"監査ログは正常です / the audit log holds: {verified.records} 件 / records, head {verified.head}, "
+        f"チェックポイント / checkpoints: {held}"
+    )
     show(
-        value,
-        as_json=as_json,
-        text=f"監査ログは正常です / the audit log holds: {verified.records} 件 / records, head {verified.head}, "
-        f"チェックポイント / checkpoints: {held}",
+        value | {"findings": told_as_json(told)}, as_json=as_json, text="\n".join([text, *told_as_text(told)])
     )
 
 

@@ -50,6 +50,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "keep_account": frozenset({Role.MANAGER}),
     "lock_account": frozenset({Role.MANAGER, Role.COORDINATOR}),
     "export_trust": frozenset({Role.COORDINATOR, Role.MANAGER}),
+    # Not the coordinator's: who watches over the amount taken out is who answers for the staff.
+    "sign_setting": frozenset({Role.MANAGER}),
     "read_log": frozenset({Role.AUDITOR, Role.COORDINATOR, Role.MANAGER}),
     "set_checkpoint_place": frozenset({Role.MANAGER}),
 }
