@@ -73,6 +73,19 @@ class Desk:
         )
         return Facts(result, title=f"{model.definition.name} {version}", note=IN_REVIEW)
 
+    def want(self, kind: str, *, why: str, dataset: str | None = None, about: str | None = None) -> Facts:
+        """
+        Ask the coordinating body for data: `kind` is "dataset", "item" or "refresh".
+
+        `about` says in words what is wanted (not for a refresh); an item and a refresh name their `dataset`.
+        """
+        result = self.gateway.ask("want", kind=kind, why=why, dataset=dataset, about=about)
+        return Facts(result, title=result["request"], note=WANTED)
+
+    def wanted(self) -> Rows:
+        """What you asked for, and what was answered."""
+        return Rows(self.gateway.ask("wanted"), title="データの依頼 / requests for data")
+
     def requests(self) -> Rows:
         """Your requests and where they stand."""
         return Rows(self.gateway.ask("requests"), title="申請 / requests")
@@ -88,6 +101,7 @@ class Desk:
 
 
 IN_REVIEW = "審査に出しました。desk.requests() で進み具合を確かめられます。 / In review; see desk.requests()."
+WANTED = "総括管理主体に送りました。desk.wanted() で回答を確かめられます。 / Sent; see desk.wanted()."
 
 
 def open_desk() -> Desk:

@@ -58,6 +58,9 @@ class Event(StrEnum):
     QUESTION_SETTLED = "question.settled"
     QUESTION_KEPT = "question.kept"
     CANDIDATE_SUBMITTED = "candidate.submitted"
+    DATA_REQUESTED = "data.requested"
+    DATA_REQUEST_MOVED = "data.request_moved"
+    NOTICE_ACKNOWLEDGED = "notice.acknowledged"
     BATCH_SCORED = "batch.scored"
     BATCH_REFUSED = "batch.refused"
     NOTEBOOK_EXPORTED = "notebook.exported"
@@ -126,6 +129,9 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.QUESTION_SETTLED: keys("question micro"),
     Event.QUESTION_KEPT: keys("question micro"),
     Event.CANDIDATE_SUBMITTED: keys("session name version notebook"),
+    Event.DATA_REQUESTED: keys("data_request kind"),
+    Event.DATA_REQUEST_MOVED: keys("data_request standing"),
+    Event.NOTICE_ACKNOWLEDGED: keys("session datasets"),
     Event.BATCH_SCORED: keys("model purpose input output rows flagged"),
     Event.BATCH_REFUSED: keys("model rule"),
     Event.NOTEBOOK_EXPORTED: keys("notebook sha256"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.cli.shell import json_option, pass_home, show
+from workbench.cli.wanted import answer, wanted
 from workbench.errors import Refused, Usage, language
 from workbench.home import Home
 
@@ -40,6 +41,10 @@ class Tables(click.ParamType):
 @click.group()
 def release() -> None:
     """申請・確認・審査 / Requests, checks, review."""
+
+
+release.add_command(wanted)
+release.add_command(answer)
 
 
 @release.command()

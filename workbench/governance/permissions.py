@@ -42,6 +42,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "grant_budget": frozenset({Role.COORDINATOR}),
     "open_session": frozenset({Role.ANALYST}),
     "ask": frozenset({Role.ANALYST}),
+    "ask_for_data": frozenset({Role.ANALYST}),
+    "answer_data_request": frozenset({Role.COORDINATOR}),
     "store_project": frozenset({Role.COORDINATOR, Role.MANAGER}),
     "adopt_policy": frozenset({Role.COORDINATOR, Role.MANAGER}),
     # Not the coordinator's: whoever admits must not be able to make up the second person.

@@ -31,6 +31,7 @@ ALLOWED: MappingProxyType[str, frozenset[str]] = MappingProxyType(
         "kernels": frozenset({"read", "write", "execute"}),
         "kernelspecs": frozenset({"read"}),
         "sessions": frozenset({"read", "write"}),
+        "workbench": frozenset({"read", "write"}),
     }
 )
 # Ways out of the server that share a resource with what is allowed.

@@ -5,17 +5,15 @@ It listens on the loopback interface only and asks for a token that is made for 
 are all here: no configuration of the machine or of the user is read.
 """
 
-import json
 import os
 import secrets
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from traitlets.config import Config
 
-from workbench.lab import run_folder
+from workbench.lab import page, panel, run_folder
 from workbench.lab.connection import RecordedConnection
 from workbench.lab.kernels import KERNEL, Kernels, shipped
 from workbench.lab.locks import (
@@ -43,19 +41,6 @@ CONTENT_POLICY = "; ".join(
         "base-uri 'self'",
     )
 )
-# What is refused is not offered either.
-ABSENT_FROM_MENUS = (
-    "@jupyterlab/apputils-extension:announcements",
-    "@jupyterlab/debugger-extension",
-    "@jupyterlab/docmanager-extension:download",
-    "@jupyterlab/docmanager-extension:open-browser-tab",
-    "@jupyterlab/extensionmanager-extension",
-    "@jupyterlab/filebrowser-extension:download",
-    "@jupyterlab/filebrowser-extension:open-browser-tab",
-    "@jupyterlab/filebrowser-extension:share-file",
-    "@jupyterlab/notebook-extension:export",
-    "@jupyterlab/terminal-extension",
-)
 EXTENSIONS = {
     "jupyterlab": True,
     # Language servers are programs of the room that would run on the analyst's word.
@@ -78,6 +63,7 @@ def start(session: Session, *, port: int, announce: Callable[[str], Any]) -> Non
             argv=[], config=settings(session, folder=folder, port=port, token=token)
         )
         server.kernel_spec_manager.room = session
+        panel.add_to(server.web_app)
         # The loop has the binding of the port before this: whoever is told the address can use it.
         server.io_loop.add_callback(announce, f"http://{LOOPBACK}:{server.port}/lab?token={token}")
         server.start()
@@ -100,10 +86,7 @@ def keep_to(folder: Path) -> None:
         os.environ[f"JUPYTER_{name}_DIR"] = str(place)
     os.environ["JUPYTER_NO_CONFIG"] = "1"
     os.environ["JUPYTER_PATH"] = os.environ["JUPYTER_CONFIG_PATH"] = ""
-    settings_folder = folder / "lab"
-    settings_folder.mkdir(mode=0o700)
-    page = {"disabledExtensions": dict.fromkeys(ABSENT_FROM_MENUS, True)}
-    (settings_folder / "page_config.json").write_text(json.dumps(page))
+    page.prepare(folder / "lab")
 
 
 def settings(session: Session, *, folder: Path, port: int, token: str) -> Config:
@@ -137,7 +120,8 @@ def settings(session: Session, *, folder: Path, port: int, token: str) -> Config
         {
             "extension_manager": "readonly",
             "news_url": None,
-            "labextensions_path": [str(Path(sys.prefix) / "share" / "jupyter" / "labextensions")],
+            # Ours and no other: a package that some library brings along has no business in the page.
+            "labextensions_path": [str(page.EXTENSIONS)],
             "extra_labextensions_path": [],
             "user_settings_dir": str(folder / "lab" / "user"),
             "workspaces_dir": str(folder / "lab" / "workspaces"),

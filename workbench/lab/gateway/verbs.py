@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 
-from workbench.lab.gateway import candidates, questions
+from workbench.lab.gateway import candidates, questions, wishes
 from workbench.lab.gateway.server import Handler
 
 VERBS: Mapping[str, Handler] = {
     "datasets": candidates.datasets,
     "requests": candidates.requests,
     "submit": candidates.submit,
+    "want": wishes.want,
+    "wanted": wishes.wanted,
+    "unwant": wishes.unwant,
     "budget": questions.budget,
     "price": questions.price,
     "rehearse": questions.rehearse,

@@ -1,0 +1,63 @@
+// Every word of the panel, Japanese and English. What the server tells has both already.
+"use strict";
+
+export const WORDS = {
+  title: ["データセット", "Datasets"],
+  again: ["最新の状態にする", "Refresh"],
+  meter: ["今日、画面に出た量", "Shown on screen today"],
+  meterOf: ["{shown}／目安 {limit}", "{shown} of {limit}"],
+  meterOver: [
+    "目安を超えました。管理責任者に知らせています。必要な出力だけを表示してください。",
+    "Above the set amount: the responsible manager is told. Show only what you need.",
+  ],
+  datasets: ["使えるデータセット", "Admitted datasets"],
+  none: ["まだありません。", "None yet."],
+  rows: ["{count} 行", "{count} rows"],
+  until: ["有効期限 {date}（あと {days} 日）", "Valid until {date} ({days} days)"],
+  expired: ["期限が切れました", "Expired"],
+  revoked: ["失効しました", "Revoked"],
+  later: ["次に開いたときから使えます", "Available from your next session"],
+  sensitive: ["機微な項目 {count}", "{count} sensitive items"],
+  insert: ["ノートブックに入れる", "Insert into notebook"],
+  report: ["匿名性確認報告書", "Anonymity report"],
+  budget: ["プライバシー予算", "Privacy budget"],
+  budgetLeft: ["残り ε {left}／付与 {granted}", "ε {left} left of {granted}"],
+  submitted: ["提出した判定モデル", "Models submitted"],
+  wanted: ["データの依頼", "Requests for data"],
+  withdraw: ["取り下げる", "Withdraw"],
+  ask: ["データを依頼する", "Ask for data"],
+  kind: ["依頼の種類", "What kind"],
+  dataset: ["対象のデータセット", "Which dataset"],
+  about: ["ほしいもの", "What is wanted"],
+  why: ["理由（分析の目的との関係）", "Why (for the purpose of the analysis)"],
+  send: ["依頼を送る", "Send"],
+  sent: ["依頼 {request} を送りました。", "Request {request} was sent."],
+  failed: ["表示できませんでした。しばらくしてからやり直してください。", "This could not be shown; try again later."],
+  notice: ["分析を始める前に", "Before you begin"],
+  noticeProject: ["利用目的：{title}", "Purpose of use: {title}"],
+  noticeCare: [
+    "ここにあるのは、こどもと家庭についての機微なデータです。",
+    "What is here is sensitive data about children and their families.",
+  ],
+  noticeIdentify: [
+    "個人を特定しようとしてはいけません。ほかの情報と突き合わせることも含みます。",
+    "Do not try to identify anyone, by joining with other information or otherwise.",
+  ],
+  noticeTake: [
+    "画面の書き写し・撮影・貼り付けで持ち出してはいけません。持ち出しは申請と審査を通します。",
+    "Do not take data out by copying, photographing or pasting; what leaves goes through a request and its review.",
+  ],
+  noticeLog: [
+    "実行したコードと出力の量は、すべて記録されます。",
+    "The code you run and the amount of output are recorded.",
+  ],
+  noticeItems: ["{id}：機微な項目 {count}（{items}）", "{id}: {count} sensitive items ({items})"],
+  noticeMore: ["ほか", "and others"],
+  noticeOk: ["確認しました", "I have read this"],
+};
+
+// "{count} rows" with its values, in the language of the page.
+export const say = (language, key, values = {}) =>
+  fill(WORDS[key][language === "ja" ? 0 : 1], values);
+
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
