@@ -25,29 +25,37 @@ if TYPE_CHECKING:
 SCHEMA = "workbench-home/1"
 MARKER = "home.json"
 DEMONSTRATION = "demonstration-"
+# What a home is for: the coordinating body's room, or a host on which analysts work far from it.
+ROOM, HOST = "room", "analysts-host"
 FOLDERS = ("raw", "catalogue", "registry", "workspaces", "audit", "keys", "staging")
+HOST_FOLDERS = ("catalogue", "workspaces", "audit", "keys")
 
 
 @dataclass(frozen=True)
 class Home:
-    """An existing home. `identity` names it in what it signs; `seed` is None unless a demonstration."""
+    """
+    An existing home. `identity` names it in what it signs; `seed` is None unless a demonstration.
+
+    A home of kind HOST has a catalogue of what was sent to it, and no raw data, requests or models.
+    """
 
     path: Path
     identity: str
     seed: int | None
+    kind: str = ROOM
 
     @classmethod
-    def create(cls, path: Path, *, seed: int | None = None) -> "Home":
+    def create(cls, path: Path, *, seed: int | None = None, kind: str = ROOM) -> "Home":
         """Make a home at `path`; with a seed, a demonstration. Refused where a home stands already."""
         if (path / MARKER).exists():
             raise Refused(
                 ja=f"{path} には既にワークベンチのホームがあります。別の場所を指定してください。",
                 en=f"A workbench home already stands at {path}; name another place.",
             )
-        for folder in FOLDERS:
+        for folder in HOST_FOLDERS if kind == HOST else FOLDERS:
             (path / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         identity = secrets.token_hex(16) if seed is None else f"{DEMONSTRATION}{seed}"
-        marker = {"schema": SCHEMA, "identity": identity, "seed": seed}
+        marker = {"schema": SCHEMA, "identity": identity, "seed": seed, "kind": kind}
         # The marker comes last: a folder without it is not a home, whatever a kill left behind.
         write_atomically(path / MARKER, (json.dumps(marker, indent=2) + "\n").encode())
         return cls.open(path)
@@ -57,9 +65,10 @@ class Home:
         """Open the home at `path`. Raises NotFound without one, Unusable when its marker is damaged."""
         try:
             marker = json.loads((path / MARKER).read_bytes())
-            if marker["schema"] != SCHEMA:
+            kind = marker.get("kind", ROOM)
+            if marker["schema"] != SCHEMA or kind not in (ROOM, HOST):
                 raise ValueError
-            return cls(path=path.resolve(), **expect_identity(marker["identity"], marker["seed"]))
+            return cls(path=path.resolve(), kind=kind, **expect_identity(marker["identity"], marker["seed"]))
         except FileNotFoundError:
             raise NotFound(
                 ja=f"{path} にワークベンチのホームがありません。workbench init で作成してください。",
@@ -74,6 +83,11 @@ class Home:
     @property
     def is_demonstration(self) -> bool:
         return self.seed is not None
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this is an analysts' host, which has only the catalogue."""
+        return self.kind == HOST
 
     @property
     def raw(self) -> Path:

@@ -134,7 +134,7 @@ NEVER = {
     Role.COORDINATOR: {"add_person", "create_key", "ask", "open_session"},
     Role.MANAGER: {"vote", "submit_dataset", "submit_model"},
     Role.AUDITOR: set(PERMISSIONS) - {"read_log"},
-    Role.OPERATOR: set(PERMISSIONS),
+    Role.OPERATOR: set(PERMISSIONS) - {"import_package"},
 }
 
 

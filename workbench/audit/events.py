@@ -34,6 +34,11 @@ class Event(StrEnum):
     BUNDLE_ADMITTED = "bundle.admitted"
     BUNDLE_REVOKED = "bundle.revoked"
     BUNDLE_EXPORTED = "bundle.exported"
+    HOST_ADDED = "host.added"
+    HOST_REMOVED = "host.removed"
+    PACKAGE_ASKED = "package.asked"
+    PACKAGE_WRITTEN = "package.written"
+    PACKAGE_RECEIVED = "package.received"
     ACCOUNT_ADDED = "account.added"
     ACCOUNT_RESET = "account.reset"
     ACCOUNT_LOCKED = "account.locked"
@@ -103,6 +108,11 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.BUNDLE_ADMITTED: keys("request manifest name version"),
     Event.BUNDLE_REVOKED: keys("manifest reason sequence"),
     Event.BUNDLE_EXPORTED: keys("manifest name version"),
+    Event.HOST_ADDED: keys("host key portable"),
+    Event.HOST_REMOVED: keys("host"),
+    Event.PACKAGE_ASKED: keys("package host manifests"),
+    Event.PACKAGE_WRITTEN: keys("package host host_key asked_by manifests"),
+    Event.PACKAGE_RECEIVED: keys("package home manifests revocations"),
     Event.ACCOUNT_ADDED: keys("person"),
     Event.ACCOUNT_RESET: keys("person"),
     Event.ACCOUNT_LOCKED: keys("person"),

@@ -21,6 +21,7 @@ COMMANDS = {
     "release": ("workbench.cli.release", "申請・確認・審査 / Requests, checks, review"),
     "catalogue": ("workbench.cli.catalogue", "受入済みデータセット / Admitted datasets"),
     "registry": ("workbench.cli.registry", "登録済み判定モデル / Admitted models"),
+    "host": ("workbench.cli.host", "分析用の機械（別の場所） / Analysts' machines elsewhere"),
     "lab": ("workbench.cli.lab", "分析の部屋（JupyterLab） / The controlled Jupyter environment"),
     "score": ("workbench.cli.score", "支援確認の候補を一覧にする / List candidates for a support check"),
     "audit": ("workbench.cli.audit", "監査ログ / The audit log"),

@@ -49,9 +49,10 @@ def list_keys(home: Home, as_json: bool) -> None:
 @by
 @pass_home
 def trust(home: Home, target: Path, actor: str) -> None:
-    """信頼する公開鍵を書き出す / Write the public keys that an analyst's host or the scoring stage pins."""
+    """信頼する公開鍵を書き出す / Write the public keys that an analysts' host or the scoring stage pins, and their fingerprint."""
+    from workbench.governance.hosts import fingerprint
     from workbench.governance.keys import export_trust
     from workbench.state import State
 
-    export_trust(home, State.open(home), target, actor=actor)
-    click.echo(str(target))
+    trusted = export_trust(home, State.open(home), target, actor=actor)
+    click.echo(f"{target}\n{fingerprint(trusted.to_json())}")

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import sys
 import traceback
@@ -14,7 +15,7 @@ from typing import Any
 
 import click
 
-from workbench.errors import Unprotected, Unusable, Usage, WorkbenchError
+from workbench.errors import Refused, Unprotected, Unusable, Usage, WorkbenchError
 from workbench.home import MARKER, Home
 
 # In the home, for its owner only: a traceback may hold values of the data.
@@ -44,12 +45,31 @@ def pass_home(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--home", "home", type=click.Path(path_type=Path), default=None, help="ホーム / the home")
     @click.pass_context
     def wrapped(ctx: click.Context, /, home: Path | None, **kwargs: Any) -> Any:
-        return ctx.invoke(function, home=Home.open(home or home_path()), **kwargs)
+        opened = Home.open(home or home_path())
+        expect_of_host(opened, ctx.command_path)
+        return ctx.invoke(function, home=opened, **kwargs)
 
     wrapped.__name__ = function.__name__
     wrapped.__doc__ = function.__doc__
     wrapped.__click_params__ = [*wrapped.__click_params__, *getattr(function, "__click_params__", [])]  # type: ignore[attr-defined]
     return wrapped
+
+
+# What there is to do on an analysts' host; every other command belongs to the coordinating body's room.
+ON_A_HOST = re.compile(
+    r"(account|audit|gateway|hub|key|lab|people|policy) .*|host card|catalogue (list|show|import)|hub",
+    re.ASCII,
+)
+
+
+def expect_of_host(home: Home, command: str) -> None:
+    """Refuse, on an analysts' host, what only the coordinating body's room can do."""
+    words = command.partition(" ")[2]
+    if home.is_host and not ON_A_HOST.fullmatch(words):
+        raise Refused(
+            ja=f"ここは分析用の機械で、カタログだけがあります。workbench {words} は総括管理主体の部屋で実行してください。",
+            en=f"This is an analysts' host, which has only the catalogue; run 'workbench {words}' in the coordinating body's room.",
+        )
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON で出力 / print JSON")

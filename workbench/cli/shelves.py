@@ -1,7 +1,6 @@
-"""What `workbench catalogue` and `workbench registry` share: list, show, export, revoke."""
+"""What `workbench catalogue` and `workbench registry` share: list, show, revoke."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -53,15 +52,6 @@ def shelf_group(kind: str, *, text: str) -> click.Group:
 
     @group.command()
     @click.argument("name")
-    @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="書き出し先 / where to")
-    @by_option
-    @pass_home
-    def export(home: Home, name: str, out: Path, person: str) -> None:
-        """署名付きで書き出す / Copy the signed bundle, with the list of revocations beside it."""
-        click.echo(shelf(home, kind).export(name, to=out, by=person, now=datetime.now(UTC)))
-
-    @group.command()
-    @click.argument("name")
     @why_option
     @by_option
     @pass_home
@@ -75,7 +65,9 @@ def shelf_group(kind: str, *, text: str) -> click.Group:
 
 
 def shelf(home: Home, kind: str) -> "Shelf":
+    from workbench.release.catalogue import catalogue
     from workbench.release.shelf import Shelf
     from workbench.state import State
 
-    return Shelf(home, State.open(home), kind)
+    state = State.open(home)
+    return catalogue(home, state) if kind == "dataset" else Shelf(home, state, kind)

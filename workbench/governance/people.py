@@ -19,7 +19,7 @@ PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
 # Who acts before there is anybody: whoever holds the home's files.
 FOUNDER = "workbench"
 # What is done with a signature, and so takes a key.
-SIGNED = frozenset({"vote"})
+SIGNED = frozenset({"confirm_package", "send_package", "sign_setting", "vote"})
 
 people = sa.Table(
     "people",

@@ -38,6 +38,12 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "vote": frozenset({Role.REVIEWER, Role.COORDINATOR}),
     "revoke": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "export": frozenset({Role.COORDINATOR}),
+    "send_package": frozenset({Role.COORDINATOR}),
+    # Not the coordinator's: whoever asks to send must not be able to agree as the second person.
+    "confirm_package": frozenset({Role.REVIEWER, Role.MANAGER}),
+    # It decides nothing: the signatures do.
+    "import_package": frozenset({Role.MANAGER, Role.OPERATOR}),
+    "add_host": frozenset({Role.MANAGER}),
     "score": frozenset({Role.COORDINATOR}),
     "grant_budget": frozenset({Role.COORDINATOR}),
     "open_session": frozenset({Role.ANALYST}),

@@ -4,14 +4,15 @@ from datetime import datetime
 
 from workbench.governance.people import People, why_not
 from workbench.home import Home
+from workbench.release.receiving import HostShelf
 from workbench.release.shelf import Opened, Shelf
 from workbench.release.staging import expect
 from workbench.state import State
 
 
 def catalogue(home: Home, state: State) -> Shelf:
-    """The datasets of a home."""
-    return Shelf(home, state, "dataset")
+    """The datasets of a home; on an analysts' host those it was sent."""
+    return (HostShelf if home.is_host else Shelf)(home, state, "dataset")
 
 
 def mounts(home: Home, state: State, *, analyst: str, purpose: str, now: datetime) -> dict[str, Opened]:
