@@ -8,6 +8,7 @@ import click
 from workbench.cli.data_anonymise import anonymise
 from workbench.cli.data_link import link
 from workbench.cli.data_measure import measure
+from workbench.cli.data_recipe import replay
 from workbench.cli.data_risk import risk
 from workbench.cli.shell import json_option, pass_home, show
 from workbench.home import Home
@@ -72,6 +73,7 @@ data.add_command(link)
 data.add_command(measure)
 data.add_command(risk)
 data.add_command(anonymise)
+data.add_command(replay)
 
 
 def put_in_force(state: "State", file: Path, *, actor: str) -> "Register":

@@ -1,28 +1,24 @@
 """`workbench data anonymise`: the least generalisation of a plain file, outside any release."""
 
-import contextlib
 import json
-import signal
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.plain_table import FILE, Names, Pair, by_item, columns, lines, members, read
+from workbench.cli import data_recipe
+from workbench.cli.anonymised import by_cells, by_levels, by_rows
+from workbench.cli.long_search import Shown, interruptible
+from workbench.cli.plain_table import FILE, Names, Pair, by_item, columns, lines, members, read, write
 from workbench.cli.shell import json_option, show
-from workbench.errors import NotFound, Unusable, Usage, language
+from workbench.errors import NotFound, Unusable, Usage
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.privacy.anonymity.hierarchies import Hierarchy
-    from workbench.privacy.anonymity.lattice import Standing, Stop
     from workbench.privacy.anonymity.models import Model
-    from workbench.privacy.anonymity.search import Anonymised
-
 
 PICTURES = {".png", ".svg"}
 
@@ -86,6 +82,23 @@ class Order(Pair):
 @click.option("--order", type=Order(), multiple=True, help="値の順序（ordered-t） / the order of values")
 @click.option("--population", type=FILE, default=None, help="母集団の表（k-map） / a table of everybody")
 @click.option(
+    "--step",
+    "steps",
+    multiple=True,
+    metavar="NAME=NUMBER:ITEMS",
+    help="探索の前の加工（方針が許すもの） top=60:項目, bottom, microaggregate=3:項目, swap=0.05:項目, rank-swap, pram=0.9:項目 / changes before the search, where the policy allows them",
+)
+@click.option(
+    "--local-recoding",
+    is_flag=True,
+    help="行ごとに細かさを変え、行を残す（読むための表） / each row as fine as it can be; for tables that are read",
+)
+@click.option(
+    "--empty-cells",
+    is_flag=True,
+    help="行を削除する代わりにセルを空にする（k だけのとき） / empty cells instead of deleting rows; for k alone",
+)
+@click.option(
     "--stop-after",
     type=click.FloatRange(min=0, min_open=True),
     default=None,
@@ -108,6 +121,13 @@ class Order(Pair):
 )
 @click.option("--recipe-only", is_flag=True, help="表は書き出さない / search, write no table")
 @click.option("--output", "-o", type=FILE, default=None, help="加工した表 (CSV) / write the table")
+@click.option(
+    "--recipe",
+    type=FILE,
+    default=None,
+    metavar="FOLDER",
+    help="再実行できる手順を、公開部分と秘密部分に分けて書く / write the recipe, its public and its secret part",
+)
 @json_option
 def anonymise(
     *,
@@ -129,12 +149,16 @@ def anonymise(
     weight: tuple[tuple[str, float], ...],
     order: tuple[tuple[str, tuple[str, ...]], ...],
     population: Path | None,
+    steps: tuple[str, ...],
+    local_recoding: bool,
+    empty_cells: bool,
     stop_after: float | None,
     start: Path | None,
     suggest: bool,
     plot: Path | None,
     recipe_only: bool,
     output: Path | None,
+    recipe: Path | None,
     as_json: bool,
 ) -> None:
     """
@@ -143,25 +167,21 @@ def anonymise(
     公開は release で行います。 / What comes out is a file, not a release.
     """
     from workbench.privacy.anonymity import hierarchies as ladders
-    from workbench.privacy.anonymity import search
     from workbench.privacy.anonymity.lattice import Limits
     from workbench.privacy.anonymity.measures import Measure
 
-    if plot and (not suggest or plot.suffix not in PICTURES):
-        raise Usage(
-            ja="--plot は --suggest と使い、.png か .svg のファイルを指定してください。",
-            en="--plot goes with --suggest and takes a .png or an .svg file.",
-        )
-    if (recipe_only or suggest) and output:
-        raise Usage(
-            ja="--recipe-only、--suggest は表を書き出しません。--output を外してください。",
-            en="--recipe-only and --suggest write no table; leave --output out.",
-        )
-    frame = read(table, separator=separator)
+    expect_sense(
+        plot=plot, suggest=suggest, recipe_only=recipe_only, output=output, recipe=recipe,
+        local=local_recoding, empty_cells=empty_cells, start=start, subgroup=subgroup, population=population,
+    )  # fmt: skip
+    changes = data_recipe.understood(steps, empty_cells=empty_cells)
+    source = read(table, separator=separator)
     ladder = ladders.load(hierarchies)
+    before, frame = data_recipe.changed(source, changes, hierarchies=ladder, households=unit)
     wanted = by_item(sensitive, harmful)
     models = understood(asked, frame, ladder, orders=dict(order), harmful=wanted, unit=unit)
     needed = {*quasi_identifiers, *sensitive, *(m.item for m in models), unit, person}
+    needed |= {item for change in changes for item in change.items}
     with interruptible(stop_after) as stop:
         looked_for: dict[str, Any] = {
             "hierarchies": ladder,
@@ -184,13 +204,52 @@ def anonymise(
         if suggest:
             offer(asked_of, looked_for, plot=plot, as_json=as_json)
             return
-        found = search.anonymise(asked_of, **looked_for)
-    if isinstance(found, search.NoneSatisfies):
-        raise found.refusal()
+        harms = {**{str(m.item): m.harmful for m in models if m.item}, **wanted}
+        way = by_rows if local_recoding else by_cells if empty_cells else by_levels
+        made = way(asked_of, looked_for, harms)
+    result = made.told
+    if output is not None or recipe is not None:
+        cooked = made.recipe(before=before, after=frame, source=source)
+        result = {**result, "digests": data_recipe.digests(cooked)}
+        if recipe is not None:
+            data_recipe.write_recipe(cooked, recipe)
     if output is not None:
-        write(found.frame, output, separator=separator or ",")
-    result = outcome(found, sensitive={**{str(m.item): m.harmful for m in models if m.item}, **wanted})
+        write(made.frame, output, separator=separator or ",")
     show(result, as_json=as_json, text="\n".join(lines(result)))
+
+
+def expect_sense(
+    *,
+    plot: Path | None,
+    suggest: bool,
+    recipe_only: bool,
+    output: Path | None,
+    recipe: Path | None,
+    local: bool,
+    empty_cells: bool,
+    **of_levels: Any,
+) -> None:
+    """Usage for options that do not go together."""
+    if plot and (not suggest or plot.suffix not in PICTURES):
+        raise Usage(
+            ja="--plot は --suggest と使い、.png か .svg のファイルを指定してください。",
+            en="--plot goes with --suggest and takes a .png or an .svg file.",
+        )
+    if ((recipe_only or suggest) and output) or (suggest and recipe):
+        raise Usage(
+            ja="--recipe-only、--suggest は表を、--suggest は手順も書き出しません。--output、--recipe を外してください。",
+            en="--recipe-only and --suggest write no table, --suggest no recipe; leave --output or --recipe out.",
+        )
+    if (local or empty_cells) and suggest:
+        raise Usage(
+            ja="--suggest は --local-recoding、--empty-cells とは使えません。どちらかを外してください。",
+            en="--suggest goes with neither --local-recoding nor --empty-cells; leave one of them out.",
+        )
+    if local and (empty_cells or any(of_levels.values())):
+        raise Usage(
+            ja="--local-recoding は --empty-cells、--start、--subgroup、--population とは使えません。",
+            en="--local-recoding goes with none of --empty-cells, --start, --subgroup and --population.",
+        )
 
 
 def offer(frame: "pd.DataFrame", looked_for: Mapping[str, Any], *, plot: Path | None, as_json: bool) -> None:
@@ -248,61 +307,6 @@ def order_of(words: tuple[str, ...], ladder: "Hierarchy | None") -> list[str]:
         return list(ladder.leaves(words)) if ladder else list(words)
 
 
-@contextlib.contextmanager
-def interruptible(seconds: float | None) -> Iterator["Stop"]:
-    """
-    Says when to stop: after so many seconds, or when the person does, once there is something to show.
-
-    A second Ctrl-C ends the command as it always does.
-    """
-    from workbench.privacy.anonymity.lattice import within
-
-    pressed = []
-    before = signal.getsignal(signal.SIGINT)
-
-    def press(number: int, _: Any) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, before)
-
-    late = within(seconds) if seconds else None
-    with contextlib.suppress(ValueError):  # signals belong to the main thread
-        signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda standing: bool(
-            (pressed and standing.best is not None) or (late is not None and late(standing))
-        )
-    finally:
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGINT, before)
-
-
-class Shown:
-    """The standing of a long search on a terminal, one line that is written over."""
-
-    def __init__(self) -> None:
-        self.on = sys.stderr.isatty()
-        self.told = 0.0
-
-    def __call__(self, standing: "Standing") -> None:
-        if not self.on or time.monotonic() - self.told < 0.2:
-            return
-        self.told = time.monotonic()
-        best = "–" if standing.best is None else f"{standing.best:.6g}"
-        click.echo(
-            PROGRESS[language()].format(
-                share=standing.settled / standing.nodes, best=best, bound=standing.bound
-            ),
-            nl=False,
-            err=True,
-        )
-
-
-PROGRESS = {
-    "ja": "\r探索 {share:6.1%}  最良 {best}  下限 {bound:.6g}\033[K",
-    "en": "\rsearched {share:6.1%}  best {best}  bound {bound:.6g}\033[K",
-}
-
-
 def levels_in(path: Path) -> dict[str, int]:
     """The levels that an earlier search printed."""
     if not path.is_file():
@@ -317,50 +321,3 @@ def levels_in(path: Path) -> dict[str, int]:
             ja="--start のファイルに levels がありません。前の探索の --json の出力を指定してください。",
             en="The file of --start holds no levels; name what an earlier search printed with --json.",
         ) from None
-
-
-def outcome(found: "Anonymised", *, sensitive: Mapping[str, Any]) -> dict[str, Any]:
-    """What the search found and how far it is proved, and what the table measures now."""
-    from workbench.privacy.anonymity import measure
-    from workbench.privacy.anonymity.spread import Spread
-
-    return {
-        "levels": dict(found.levels),
-        "score": found.score,
-        "suppressed_rows": found.suppressed["overall"].rows,
-        "classes": len(found.classes),
-        "lattice": found.lattice,
-        "checked": found.looked_at,
-        "bound": found.bound,
-        "gap": found.gap,
-        "seconds": found.seconds,
-        "measure": found.measure.name,
-        "models": [text(model) for model in found.models],
-        "losses": dict(found.losses),
-        "suppressed": {
-            name: {"rows": s.rows, "of": s.of, "share": s.share} for name, s in found.suppressed.items()
-        },
-        "measured": {
-            **measure.of_classes(found.classes),
-            "sensitive": {
-                item: measure.of_spread(Spread.of(found.classes, found.frame[item], harmful=harmful))
-                for item, harmful in sensitive.items()
-            },
-        },
-    }
-
-
-def text(model: "Model") -> str:
-    """A model as it is asked for."""
-    limit = f"{model.c:g},{model.limit:g}" if model.c is not None else f"{model.limit:g}"
-    return f"{model.name}={limit}" + (f":{model.item}" if model.item else "")
-
-
-def write(frame: "pd.DataFrame", path: Path, *, separator: str) -> None:
-    """The table in no order of its source, which would tell who a row is."""
-    from workbench.home import write_atomically
-    from workbench.privacy.anonymity.content import in_no_order
-
-    write_atomically(
-        path, in_no_order(frame).to_csv(index=False, sep=separator, lineterminator="\n").encode()
-    )

@@ -110,6 +110,16 @@ def read(path: Path, *, separator: str | None) -> "pd.DataFrame":
     return frame
 
 
+def write(frame: "pd.DataFrame", path: Path, *, separator: str) -> None:
+    """The table in no order of its source, which would tell who a row is."""
+    from workbench.home import write_atomically
+    from workbench.privacy.anonymity.content import in_no_order
+
+    write_atomically(
+        path, in_no_order(frame).to_csv(index=False, sep=separator, lineterminator="\n").encode()
+    )
+
+
 def members(frame: "pd.DataFrame", column: str, value: str) -> Any:
     from workbench.privacy.anonymity.classes import require_columns
 
@@ -210,6 +220,14 @@ WORDS = {
         "of": "対象の行数",
         "share": "割合",
         "checked": "調べた組合せ",
+        "rounds": "段の組合せの数",
+        "granularity": "残った細かさ（1 は元のまま）",
+        "emptied_cells": "空にしたセルの数",
+        "digests": "再実行のための sha256",
+        "input": "元の表",
+        "hierarchies": "階層",
+        "recipe": "手順",
+        "output": "加工した表",
         "score": "情報損失",
         "suppressed_rows": "抑制した行数",
         "bound": "証明された下限",
@@ -277,6 +295,14 @@ WORDS = {
         "of": "of",
         "share": "share",
         "checked": "combinations looked at",
+        "rounds": "levels in use",
+        "granularity": "detail kept (1: all)",
+        "emptied_cells": "cells emptied",
+        "digests": "sha256, to run it again",
+        "input": "the source",
+        "hierarchies": "hierarchies",
+        "recipe": "recipe",
+        "output": "the table written",
         "score": "information loss",
         "suppressed_rows": "rows suppressed",
         "bound": "proved lower bound",

@@ -5,6 +5,7 @@ The rule of admission itself stands with the votes it counts (`votes.why_not_adm
 """
 
 from workbench.errors import Refused
+from workbench.policy import Policy
 from workbench.release.findings import Finding, Verdict
 from workbench.release.moves import LABELS, State
 from workbench.release.requests import Request
@@ -65,4 +66,16 @@ def why_not_unseen(finding: Finding, *, said: Verdict, request: Request) -> Refu
     return Refused(
         ja=f"申請 {request.id} の確認の後に、ほかの公開が受け入れられました。審査者の判断が要ります：{finding.sentence.ja}workbench release report {request.id} で確認をやり直し、投票し直してください。",
         en=f"Another release was admitted since request {request.id} was checked, and reviewers must judge: {finding.sentence.en} Run 'workbench release report {request.id}' again and vote again.",
+    )
+
+
+def why_not_change(method: str, *, policy: Policy) -> Refused | None:
+    """Why the policy does not let a table be changed by a method; `method` is the flag that allows it."""
+    if policy[method] is True:
+        return None
+    label = policy.thresholds[method].label
+    return Refused(
+        ja=f"基準 {method}（{label['ja']}）は、いまの方針で認められていません。別の加工を選ぶか、根拠を添えて方針を変えてください（workbench policy adopt）。",
+        en=f"The policy does not have {method} ({label['en']}); choose another method, or adopt a policy with its "
+        "grounds (workbench policy adopt).",
     )

@@ -24,14 +24,16 @@ from workbench.privacy.anonymity.cells import CellSuppression
 from workbench.privacy.anonymity.coding import TopBottomCoding
 from workbench.privacy.anonymity.content import digest, in_no_order
 from workbench.privacy.anonymity.hierarchies import Hierarchy, written
+from workbench.privacy.anonymity.lattice import OVERALL
+from workbench.privacy.anonymity.local import LocallyRecoded
 from workbench.privacy.anonymity.microaggregation import Microaggregation
 from workbench.privacy.anonymity.models import Model
 from workbench.privacy.anonymity.pram import Pram
 from workbench.privacy.anonymity.search import Anonymised
 from workbench.privacy.anonymity.step import Step
-from workbench.privacy.anonymity.suppression import ItemSuppression, RecordSuppression
+from workbench.privacy.anonymity.suppression import ItemSuppression, RecordSuppression, read
 from workbench.privacy.anonymity.swapping import RankSwapping, RecordSwapping
-from workbench.privacy.anonymity.transform import Generalisation, LocalRecoding, recoded
+from workbench.privacy.anonymity.transform import Generalisation, LocalRecoding, recoded, spec_of
 
 PUBLIC = "workbench-recipe-public/2"
 KEPT_IN_ROOM = "workbench-recipe-secret/2"
@@ -175,33 +177,67 @@ def of_search(
     frame: pd.DataFrame,
     *,
     hierarchies: Mapping[str, Hierarchy],
+    cells: CellSuppression | None = None,
+    output: pd.DataFrame | None = None,
     leave_out: Sequence[str] = (),
+    before: Sequence[Step] = (),
+    source: pd.DataFrame | None = None,
     nonce: str | None = None,
 ) -> Recipe:
     """
     The recipe of what a search made of `frame`: levels for all rows, then whole classes left out.
 
-    `leave_out` names the columns of persons and households. `nonce` is for a demonstration, whose bytes
-    repeat.
+    With `cells`, cells were emptied instead, which gave `output`. `leave_out` names the columns of persons
+    and households. `before` are the steps that made `frame` of `source`. `nonce` is for a demonstration,
+    whose bytes repeat.
     """
     items = list(result.levels)
+    recoding = Generalisation(result.spec["items"])
     after = recoded(frame, result.spec)
-    steps: list[Step] = [
-        Generalisation(result.spec["items"]),
-        RecordSuppression.where(after, items, leaving=~np.asarray(result.kept)),
-    ]
-    if leave_out:
-        steps.append(ItemSuppression(tuple(leave_out)))
+    hiding = cells or RecordSuppression.where(after, items, leaving=~np.asarray(result.kept))
+    hit = {name: {"rows": group.rows, "of": group.of} for name, group in result.suppressed.items()}
     known = {} if nonce is None else {"nonce": nonce}
     return Recipe(
-        tuple(steps),
-        source=digest(frame),
-        output=digest(result.frame),
+        (*before, recoding, hiding, *left_out(leave_out)),
+        source=digest(frame if source is None else source),
+        output=digest(result.frame if output is None else output),
         hierarchies=digests(hierarchies, items),
         asked=asked_of(result),
-        hit={name: {"rows": group.rows, "of": group.of} for name, group in result.suppressed.items()},
+        hit={} if cells else hit,
         **known,
     )
+
+
+def of_local(
+    result: LocallyRecoded,
+    frame: pd.DataFrame,
+    *,
+    hierarchies: Mapping[str, Hierarchy],
+    asked: Mapping[str, Any],
+    leave_out: Sequence[str] = (),
+    before: Sequence[Step] = (),
+    source: pd.DataFrame | None = None,
+) -> Recipe:
+    """The recipe of a local recoding of `frame`: its rounds, and which combinations left with each."""
+    items = list(result.releases[0].levels)
+    rounds, released = [], []
+    for release in result.releases:
+        recoding = spec_of(items, hierarchies=hierarchies, levels=release.levels)
+        rounds.append(recoding["items"])
+        released.append(tuple(sorted(set(read(recoded(frame.iloc[release.rows], recoding), items)))))
+    steps = [LocalRecoding(tuple(items), tuple(rounds), tuple(released)), *left_out(leave_out)]
+    return Recipe(
+        (*before, *steps),
+        source=digest(frame if source is None else source),
+        output=digest(result.frame),
+        hierarchies=digests(hierarchies, items),
+        asked=asked,
+        hit={OVERALL: {"rows": int((~result.kept).sum()), "of": len(result.kept)}},
+    )
+
+
+def left_out(columns: Sequence[str]) -> list[Step]:
+    return [ItemSuppression(tuple(columns))] if columns else []
 
 
 def digests(hierarchies: Mapping[str, Hierarchy], items: Sequence[str]) -> dict[str, str]:
