@@ -53,6 +53,13 @@ def killed(action: Callable[[], object], *, point: int) -> bool:
     return os.WIFSIGNALED(status)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test named after an attack is one of the battery: `make attack`."""
+    for item in items:
+        if item.name.startswith("test_attack_"):
+            item.add_marker(pytest.mark.attack)
+
+
 @pytest.fixture
 def kill_at_every_point():
     """`kill_at_every_point(prepare, act, check)`: a fresh `prepare(n)` for each point of `act`."""

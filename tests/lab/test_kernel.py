@@ -47,12 +47,15 @@ async def run_code(client, code):
 
 
 def sandboxes_of(session):
-    """The processes outside whose plan is this session's: bubblewrap and what it started."""
-    workspace = str(session.workspace.folder)
+    """The processes that have this session's workspace for their own."""
+    device = os.stat(session.workspace.folder).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    roots = ("/", str(session.workspace.folder))
     return [
         path
         for path in Path("/proc").glob("[0-9]*/mountinfo")
-        if workspace in read_or_nothing(path) and path.parent.name != str(os.getpid())
+        for _, _, found, root, place, *_ in map(str.split, read_or_nothing(path).splitlines())
+        if (found, place) == (number, "/workspace") and root in roots
     ]
 
 

@@ -11,8 +11,9 @@ from workbench.governance.charter import Projects
 from workbench.governance.people import People, Person, Role
 from workbench.lab import prove
 from workbench.lab.acts import ACTS
-from workbench.lab.prove import Outcome, Verdict
-from workbench.lab.workspace import Workspace
+from workbench.lab.opening import open_session
+from workbench.lab.prove import Outcome, Proof, Verdict
+from workbench.lab.residual import Room
 from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.questions import MICRO
 
@@ -25,13 +26,14 @@ def run(*words, home=None):
     return ended
 
 
-def test_a_notebook_is_run_and_leaves_stripped(office, notebook, tmp_path):
+def test_a_notebook_is_run_and_leaves_stripped(office, state, notebook, tmp_path):
     source, target = tmp_path / "my.ipynb", tmp_path / "out.ipynb"
     source.write_bytes(notebook("print(6 * 7)"))
     ended = run("run", str(source), "-o", str(target), home=office)
 
     assert ended.output.splitlines() == [str(office.workspaces / "mori" / "my.ipynb"), str(target)]
-    assert b"42" in Workspace.of(office, analyst="mori").read("my.ipynb")
+    with open_session(office, state, analyst="mori", project="attendance") as session:
+        assert b"42" in session.workspace.read("my.ipynb")
     assert b"42" not in target.read_bytes()
 
 
@@ -86,7 +88,7 @@ def test_check_refuses_what_strip_mends(notebook, tmp_path):
 def test_prove_ends_with_10_when_one_act_was_not_blocked(monkeypatch, outcome):
     verdicts = [Verdict(name, Outcome.BLOCKED, "") for name in ACTS]
     verdicts[3] = Verdict(list(ACTS)[3], outcome, "")
-    monkeypatch.setattr(prove, "prove", lambda: verdicts)
+    monkeypatch.setattr(prove, "prove", lambda: Proof(verdicts, Room(root=False, quota=False)))
 
     with pytest.raises(Refused) as refused:
         run("prove")
@@ -95,7 +97,8 @@ def test_prove_ends_with_10_when_one_act_was_not_blocked(monkeypatch, outcome):
 
 
 def test_prove_prints_a_table_or_json(monkeypatch):
-    monkeypatch.setattr(prove, "prove", lambda: [Verdict(name, Outcome.BLOCKED, "x") for name in ACTS])
+    verdicts = [Verdict(name, Outcome.BLOCKED, "x") for name in ACTS]
+    monkeypatch.setattr(prove, "prove", lambda: Proof(verdicts, Room(root=True, quota=True)))
 
     assert run("prove").output.count("BLOCKED") == len(ACTS) + 1
     assert [row["act"] for row in json.loads(run("prove", "--json").output)] == list(ACTS)

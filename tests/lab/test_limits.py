@@ -1,5 +1,6 @@
 """What one kernel may use, and that it gets no more: memory, processes, processors, files, disk."""
 
+import os
 import subprocess
 import textwrap
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from workbench.audit import Event
 from workbench.errors import Refused
-from workbench.lab import cgroups, disk, run_folder
+from workbench.lab import cgroups, disk, quota, run_folder
 from workbench.lab.limits import GB, KEPT_BY, MB, Limits
 from workbench.lab.run import run_notebook
 from workbench.lab.sandbox import launch_command
@@ -167,14 +168,31 @@ def test_processors_are_given_where_no_group_counts_them(open_session, in_sandbo
     assert ended.stdout == "1\n"
 
 
-def test_attack_a_full_workspace_runs_no_further_code(small, notebook):
+FILL = "for n in range(5): open(f'part{n}', 'wb').write(b'x' * (10 << 20))"
+
+
+def test_attack_a_full_workspace_runs_no_further_code(open_session, notebook, monkeypatch):
     """Where no file system bounds it, the room looks before each piece of code."""
-    fill = "for n in range(5): open(f'part{n}', 'wb').write(b'x' * (10 << 20))"
+    monkeypatch.setattr(quota, "hold", lambda *_, **__: None)
+    small = open_session(limits=SMALL)
     with pytest.raises(Refused) as refused:
-        run_notebook(notebook(fill, "open('more', 'w')"), small, name="fill.ipynb")
+        run_notebook(notebook(FILL, "open('more', 'w')"), small, name="fill.ipynb")
 
     assert "32 MB" in refused.value.en
     assert not (small.workspace.folder / "more").exists()
+    assert any("many-files" in notice for notice in small.notices())
+
+
+def test_attack_one_piece_of_code_fills_the_workspace(small, notebook):
+    """Its file system ends the writing, and the room can still save what ran."""
+    if not os.path.ismount(small.workspace.folder):
+        pytest.skip("no file system of its own here")
+    with pytest.raises(Refused):
+        run_notebook(notebook(FILL), small, name="fill.ipynb")
+
+    assert b"No space left on device" in small.workspace.read("fill.ipynb")
+    assert disk.used(small.workspace.folder) < SMALL.disk
+    assert small.notices() == []
 
 
 def test_what_is_used_is_counted_without_following_links(tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from workbench.cli.shell import home_path, json_option, pass_home, show
 from workbench.errors import NotFound, Usage
 from workbench.home import Home, write_atomically
 from workbench.state import State
+
+if TYPE_CHECKING:
+    from workbench.lab.session import Session
 
 NOTEBOOK = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -44,9 +47,9 @@ def prove(*, as_json: bool) -> None:
     """禁じられた行為をすべて試す / Try every forbidden act in the sandbox and print BLOCKED or ALLOWED."""
     from workbench.lab.prove import as_rows, prove, table, why_not_proven
 
-    verdicts = prove()
-    show(as_rows(verdicts), as_json=as_json, text=table(verdicts))
-    refused = why_not_proven(verdicts)
+    proof = prove()
+    show(as_rows(proof), as_json=as_json, text=table(proof))
+    refused = why_not_proven(proof)
     if refused is not None:
         raise refused
 
@@ -72,6 +75,7 @@ def run_one(  # noqa: PLR0917 - click gives them by name
     state = State.open(home)
     who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
     with open_session(home, state, analyst=who, project=purpose) as session:
+        notify(session)
         run_notebook(notebook.read_bytes(), session, name=notebook.name, timeout=timeout)
         click.echo(str(session.workspace.folder / notebook.name))
         if target is not None:
@@ -126,7 +130,14 @@ def open_lab(*, home: Home, analyst: str | None, project: str | None, port: int)
         state = State.open(home)
         who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
         session = opened.enter_context(open_session(home, state, analyst=who, project=purpose))
+        notify(session)
         start(session, port=port, announce=lambda address: click.echo(f"{address}\n(Ctrl-C)"))
+
+
+def notify(session: "Session") -> None:
+    """Say what this room cannot hold, beside what the command prints."""
+    for notice in session.notices():
+        click.echo(notice, err=True)
 
 
 def chosen_analyst(state: State, given: str | None) -> str:

@@ -2,15 +2,20 @@
 Forbidden acts, each a few lines that an analyst could type.
 
 Run as a script of its own, with the standard library alone, inside the sandbox or (in the tests) outside it:
-`acts.py NAME TARGETS`, where TARGETS is JSON that says where things are. An act returns true when it got
-what it must not get, and raises OSError when it was refused. Every act works where nothing stops it.
+`acts.py NAMES TARGETS`, where NAMES is a list with commas and TARGETS is JSON that says where things are. Each
+act is tried in a process of its own and reported in a line of its own. An act returns true when it got what
+it must not get, and raises OSError when it was refused. Every act works where nothing stops it.
 """
 
+import contextlib
 import ctypes
 import json
 import mmap
 import os
+import re
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,17 +29,23 @@ Targets = dict[str, Any]
 libc = ctypes.CDLL(None, use_errno=True)
 
 MARK = b"planted-by-the-room"  # what every planted secret holds
+PATIENCE = 20  # seconds for one act
 
 
 @dataclass(frozen=True)
 class Act:
-    """`root`: outside the sandbox it takes root to do this. `later`: only the room can see whether it worked."""
+    """
+    `root`: outside the sandbox it takes root to do this. `later`: only the room can see whether it worked.
+    `alone`: it needs the end of its kernel. `inside`: there is nothing to see outside a sandbox.
+    """
 
     ja: str
     en: str
     run: Callable[[Targets], bool]
     root: bool = False
     later: bool = False
+    alone: bool = False
+    inside: bool = False
 
 
 def call(targets: Targets, name: str, *arguments: Any) -> int:
@@ -347,7 +358,7 @@ def take_processes(targets: Targets) -> bool:
     return True
 
 
-def take_disk(targets: Targets) -> bool:
+def write_giant(targets: Targets) -> bool:
     path = targets["workspace"] + "/giant"
     try:
         with open(path, "wb") as file:
@@ -356,6 +367,63 @@ def take_disk(targets: Targets) -> bool:
         os.unlink(path)
 
 
+def fills(name: str, limit: str) -> Callable[[Targets], bool]:
+    """The act of taking more room on a disk than the limit, in files that are each small enough."""
+
+    def act(targets: Targets) -> bool:
+        paths = [f"{targets[name]}/part-{number}" for number in range(targets[limit] // PART + 1)]
+        try:
+            for path in paths:
+                with open(path, "wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, PART)
+        finally:
+            for path in paths:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+        return True
+
+    return act
+
+
+def read_mounts(targets: Targets) -> bool:
+    """Find a name of the room in the table of mounts: its folders are called after people and projects."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        table = file.read()
+    return any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", table) for name in targets["names"])
+
+
+def ask_about_file(targets: Targets) -> bool:
+    """Learn that a file is there, its size and when it was written, without opening it."""
+    return os.stat(targets["raw"]).st_size > 0
+
+
+def watch_folder(targets: Targets) -> bool:
+    """Be told of every file that the room opens in a folder."""
+    watcher = _checked(libc.inotify_init1(0))
+    opened = 0x20
+    return _checked(libc.inotify_add_watch(watcher, os.path.dirname(targets["raw"]).encode(), opened)) > 0
+
+
+def open_to_all(targets: Targets) -> bool:
+    """Change who may read a file of the room."""
+    before = os.stat(targets["state"]).st_mode & 0o7777
+    os.chmod(targets["state"], before ^ 0o100)
+    return os.stat(targets["state"]).st_mode & 0o7777 != before
+
+
+def limit_process(targets: Targets) -> bool:
+    """Starve another process: its files may have no size any more."""
+    resource.prlimit(targets["victim"], resource.RLIMIT_CORE, (0, 0))
+    return True
+
+
+def open_message_queue(targets: Targets) -> bool:
+    """Reach a queue of the room, through which another kernel would be spoken to."""
+    os.close(_checked(libc.mq_open(targets["queue"].encode(), os.O_RDWR)))
+    return True
+
+
+PART = 4 << 20
 AF_VSOCK, AF_PACKET, IPPROTO_MPTCP = 40, 17, 262
 UNIX, INET, STREAM, DATAGRAM = socket.AF_UNIX, socket.AF_INET, socket.SOCK_STREAM, socket.SOCK_DGRAM
 
@@ -374,6 +442,12 @@ ACTS: dict[str, Act] = {
     "handle": Act("ファイル番号で開く", "open a file by its handle", read_by_handle, root=True),
     "hardware": Act("機械の構成を見る", "look at the hardware", list_hardware),
     "device": Act("機器ファイルを開く", "open a device", open_kernel_messages, root=True),
+    "file-names": Act("ファイルの有無と大きさを調べる", "ask whether a file is there", ask_about_file),
+    "mount-names": Act(
+        "マウント表から名前を知る", "learn names from the table of mounts", read_mounts, inside=True
+    ),
+    "watch": Act("フォルダーの使われ方を見張る", "watch a folder being used", watch_folder),
+    "mode": Act("ファイルの権限を変える", "change who may open a file", open_to_all),
     # what is mounted read-only
     "dataset-write": Act("提供データを書き換える", "write to a dataset", opens("dataset")),
     "dataset-delete": Act("提供データを消す", "delete a dataset", delete_dataset),
@@ -398,12 +472,13 @@ ACTS: dict[str, Act] = {
     "trace": Act("他プロセスを追跡する", "trace a process", trace_process),
     "memory-read": Act("他プロセスのメモリーを読む", "read a process's memory", read_memory),
     "kill": Act("他プロセスを止める", "end a process", end_process, later=True),
+    "limits": Act("他プロセスの上限を下げる", "lower a process's limits", limit_process),
     "inherited-file": Act("開いたままのファイルを読む", "read an inherited open file", read_inherited),
     "inherited-environment": Act(
         "受け継いだ環境変数を読む", "read an inherited variable", read_own_environment
     ),
     "own-memory": Act("自分のメモリーを直接書く", "write to memory through /proc", write_own_memory),
-    "outlive": Act("カーネルの終了後も居残る", "outlive the kernel", outlive, later=True),
+    "outlive": Act("カーネルの終了後も居残る", "outlive the kernel", outlive, later=True, alone=True),
     # network
     "tcp": Act("TCP で外へつなぐ", "connect by TCP", hears(INET, STREAM, "tcp")),
     "udp": Act("UDP で外へ送る", "send by UDP", hears(INET, DATAGRAM, "udp")),
@@ -430,25 +505,61 @@ ACTS: dict[str, Act] = {
     "hostname": Act("機械の名前を変える", "name the host", name_the_host, root=True),
     "shared-memory": Act("共有メモリーを読む", "read shared memory", reads("shared_file")),
     "system-v-memory": Act("SysV 共有メモリーを読む", "attach System V memory", attach_shared_memory),
+    "message-queue": Act(
+        "メッセージキューで受け渡す", "hand over through a message queue", open_message_queue
+    ),
     "32-bit-calls": Act("32ビットの呼出しを使う", "make 32-bit calls", call_as_32_bit),
     # quantities
     "memory": Act("上限を超えるメモリーを取る", "take memory over the limit", take_memory),
     "processes": Act("上限を超えるプロセスを作る", "start processes over the limit", take_processes),
-    "file-size": Act("上限を超えるファイルを書く", "write a file over the limit", take_disk),
+    "file-size": Act("上限を超えるファイルを書く", "write a file over the limit", write_giant),
+    "many-files": Act(
+        "上限を超える数のファイルを書く", "fill the workspace with many files", fills("workspace", "disk")
+    ),
+    "fill-temporary": Act("一時領域を埋める", "fill /tmp", fills("temporary", "temporary_size")),
+    "fill-shared-memory": Act(
+        "共有メモリーを埋める", "fill /dev/shm", fills("shared_folder", "shared_memory_size")
+    ),
 }
 
 
-def main(name: str, targets: Targets) -> None:
+def attempt(name: str, targets: Targets) -> dict[str, Any]:
+    """Try one act and say what came of it."""
     try:
-        result, how = ("succeeded" if ACTS[name].run(targets) else "refused"), ""
+        succeeded = ACTS[name].run(targets)
     except OSError as error:
-        result, how = "refused", error.strerror or str(error)
-        number = error.errno
+        return {"result": "refused", "how": error.strerror or str(error), "errno": error.errno}
     except Exception as error:
-        result, how, number = "broken", repr(error), None
-    else:
-        number = None
-    print(json.dumps({"result": result, "how": how, "errno": number}))
+        return {"result": "broken", "how": repr(error), "errno": None}
+    return {"result": "succeeded" if succeeded else "refused", "how": "", "errno": None}
+
+
+def apart(name: str, targets: Targets) -> dict[str, Any]:
+    """Try one act in a process of its own: what it does to itself, no other act feels."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(PATIENCE)
+        os.close(read)
+        os.write(write, json.dumps(attempt(name, targets)).encode())
+        os._exit(0)
+    os.close(write)
+    _, status = os.waitpid(child, 0)
+    # An act may leave a process behind that keeps the pipe open: what is there now is all there is.
+    os.set_blocking(read, False)
+    try:
+        report: dict[str, Any] = json.loads(os.read(read, 1 << 16))
+    except (BlockingIOError, ValueError):
+        ended = -os.waitstatus_to_exitcode(status)
+        report = {"result": "ended", "how": signal.Signals(ended).name if ended > 0 else "", "errno": None}
+    finally:
+        os.close(read)
+    return report
+
+
+def main(names: str, targets: Targets) -> None:
+    for name in names.split(","):
+        print(json.dumps({"act": name, **apart(name, targets)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 The step between the room and bubblewrap: run as a script of its own, with the standard library alone.
 
 It reads a plan (see `sandbox.py`), closes every door it inherited, and becomes bubblewrap. As root it first
-makes the sources readable to an unprivileged user at neutral places, in a mount namespace of its own (the
-interpreter may stand in a private home), and then becomes that user for good: a user namespace made by root
-would map the sandbox's files to root.
+makes the sources readable to an unprivileged user at neutral places and under neutral names, in a mount
+namespace of its own (the interpreter may stand in a private home), and then becomes that user for good: a user
+namespace made by root would map the sandbox's files to root.
 """
 
 import base64
@@ -16,7 +16,8 @@ import signal
 import sys
 
 CLONE_NEWNS = 0x00020000
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x1000, 0x4000, 0x40000
+MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 UNPROTECTED = 14
 
@@ -29,23 +30,49 @@ def call(name: str, *arguments: object) -> None:
         sys.exit(f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
-def mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    call("mount", source.encode(), target.encode(), kind.encode() if kind else None, flags, None)
+def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    call(
+        "mount", source.encode(), target.encode(), kind and kind.encode(), flags, options and options.encode()
+    )
 
 
-def stage(folder: str, sources: list[str]) -> None:
+def stage(folder: str, sources: list[str], read_only: list[int]) -> None:
     """Bind each source at `folder`/<its number>, seen by this process and its children only."""
     call("unshare", CLONE_NEWNS)
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("workbench", folder, "tmpfs", 0)
     os.chmod(folder, 0o755)  # noqa: S103 - seen by this process and its children only
+    os.chdir(folder)
+    os.mkdir("nothing")
     for number, source in enumerate(sources):
-        target = f"{folder}/{number}"
+        target = str(number)
         if os.path.isdir(source):
             os.mkdir(target)
         else:
             os.close(os.open(target, os.O_CREAT | os.O_EXCL))
         mount(source, target, None, MS_BIND | MS_REC)
+        if number in read_only and os.path.isdir(source):
+            cover(target)
+    os.chdir("/")
+    leave_workspaces(folder)
+
+
+def cover(target: str) -> None:
+    """
+    Lay an overlay of this one folder over it: the table of mounts, which every kernel can read, then shows a
+    number for it and no longer where in the room it stands. Some systems have none; see `residual.py`.
+    """
+    options = f"lowerdir={target}:nothing".encode()
+    libc.mount(b"workbench", target.encode(), b"overlay", MS_RDONLY, options)
+
+
+def leave_workspaces(folder: str) -> None:
+    """Keep no hold on the workspaces of others: they could not be given back while this kernel runs."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        rows = [line.split() for line in file]
+    for row in rows:
+        if "nosymfollow" in row[5].split(",") and not row[4].startswith(f"{folder}/"):
+            libc.umount2(row[4].encode().decode("unicode_escape").encode("latin-1"), MNT_DETACH)
 
 
 def enter(doors: list[str]) -> None:
@@ -83,7 +110,7 @@ def main(path: str) -> None:
     enter(plan["doors"])
     os.sched_setaffinity(0, plan["processors"])
     if plan["owner"]:
-        stage(plan["stage"], plan["sources"])
+        stage(plan["stage"], plan["sources"], plan["read_only"])
         become(plan["owner"])
     os.umask(0o077)
     # Bubblewrap passes on what it inherits: an open file of the room would be open in the sandbox.

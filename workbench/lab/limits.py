@@ -41,6 +41,7 @@ class Limits:
         }
 
 
+DISK = "a file system of its own as root; looked at before each piece of code"
 # What keeps each limit: (where there are control groups, elsewhere).
 KEPT_BY = MappingProxyType(
     {
@@ -49,7 +50,7 @@ KEPT_BY = MappingProxyType(
         "processors": ("control group", "processor affinity"),
         "open_files": ("RLIMIT_NOFILE", "RLIMIT_NOFILE"),
         "file_size": ("RLIMIT_FSIZE", "RLIMIT_FSIZE"),
-        "disk": ("looked at before each piece of code", "looked at before each piece of code"),
+        "disk": (DISK, DISK),
         "temporary": ("tmpfs", "tmpfs"),
         "shared_memory": ("tmpfs", "tmpfs"),
     }

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import workbench
 from workbench.lab import seccomp
 from workbench.lab.acts import MARK, Targets
 
@@ -31,11 +32,13 @@ FILES = {
     "log": "home/audit/log.jsonl",
     "token": "runtime/server.json",
     "other_connection": "runtime/kernel.json",
-    "dataset": "dataset/data.csv",
-    "dataset_to_delete": "dataset/more.csv",
+    "dataset": "planted-project/data.csv",
+    "dataset_to_delete": "planted-project/more.csv",
     "package": "code/__init__.py",
     "connection": "own/connection.json",
 }
+
+WORKSPACE, DATASET = "planted-analyst/workspace", "planted-project"
 
 # Becomes the kernel's user, stays traceable by it as any process of that user is, and waits.
 VICTIM = """
@@ -59,19 +62,31 @@ def plant(folder: Path, *, owner: int | None, limits: Any) -> Iterator[Targets]:
             **_sockets(folder, stack),
             **_processes(stack, owner=owner or 0),
             **_memory(stack),
-            "workspace": str(folder / "workspace"),
+            "workspace": str(folder / WORKSPACE),
             "temporary": str(folder),
-            "host_workspace": str(folder / "workspace"),
+            "shared_folder": "/dev/shm",  # noqa: S108 - what an act fills is emptied again
+            "host_workspace": str(folder / WORKSPACE),
             "packages": str(folder / "code"),
+            "names": names(),
             "calls": seccomp.numbers(),
             "memory": limits.memory,
             "processes": limits.processes,
             "file_size": limits.file_size,
+            "disk": limits.disk,
+            "temporary_size": limits.temporary,
+            "shared_memory_size": limits.shared_memory,
         }
         targets["handle"] = _handle_of(targets["raw"])
-        (folder / "workspace").mkdir()
+        (folder / WORKSPACE).mkdir(parents=True)
         _give_away(folder, owner)
         yield targets
+
+
+def names() -> list[str]:
+    """What must stand in no table that a kernel can read: people, projects, hosts, where the room is built."""
+    places = [sys.prefix, sys.base_prefix, str(Path(workbench.__file__).parent), str(Path.home())]
+    private = [place for place in places if not place.startswith(("/usr", "/opt/")) and place != "/root"]
+    return [WORKSPACE.partition("/")[0], DATASET, socket.gethostname(), *private]
 
 
 def _files(folder: Path) -> Targets:
@@ -169,7 +184,16 @@ def _memory(stack: ExitStack) -> Targets:
     place = libc.shmat(segment, None, 0)
     ctypes.memmove(place, MARK, len(MARK))
     stack.callback(libc.shmctl, segment, remove, None)
-    return {"shared_file": str(shared), "shared_key": key}
+    return {"shared_file": str(shared), "shared_key": key, "queue": _queue(stack)}
+
+
+def _queue(stack: ExitStack) -> str:
+    name = f"/wb-{secrets.token_hex(8)}"
+    before = os.umask(0)
+    os.close(libc.mq_open(name.encode(), os.O_CREAT | os.O_RDWR, 0o666, None))
+    os.umask(before)
+    stack.callback(libc.mq_unlink, name.encode())
+    return name
 
 
 def _handle_of(path: str) -> list[Any]:

@@ -2,7 +2,7 @@
 Prove the sandbox: try every forbidden act in it, and say BLOCKED or ALLOWED for each.
 
 An act that neither succeeds nor is refused (because it does not run) counts as ALLOWED would: nothing was
-shown.
+shown. One that succeeds and is accepted, with its reason, in `residual.py` is RESIDUAL.
 """
 
 import contextlib
@@ -12,18 +12,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import Refused
-from workbench.lab import acts, run_folder
+from workbench.lab import acts, quota, run_folder
 from workbench.lab.acts import ACTS, MARK, Targets
-from workbench.lab.limits import Limits
+from workbench.lab.limits import MB, Limits
+from workbench.lab.planted import WORKSPACE as PLANTED_WORKSPACE
 from workbench.lab.planted import plant
 from workbench.lab.probe import why_not_available
+from workbench.lab.residual import RESIDUAL, Room, accepted, of_room
 from workbench.lab.sandbox import (
     CODE,
     CONNECTION,
@@ -40,6 +42,7 @@ DATASET = "planted-1.0.0"
 INSIDE: Targets = {
     "workspace": WORKSPACE,
     "temporary": "/tmp",  # noqa: S108 - inside: a tmpfs of its own
+    "shared_folder": "/dev/shm",  # noqa: S108
     "dataset": f"{DATASETS}/{DATASET}/data.csv",
     "dataset_to_delete": f"{DATASETS}/{DATASET}/more.csv",
     "package": f"{CODE}/workbench/__init__.py",
@@ -47,13 +50,15 @@ INSIDE: Targets = {
     "connection": CONNECTION,
     "gateway": GATEWAY,
 }
-PATIENCE = 60
+# The limits of size are filled for real, so they are small here; what keeps them is the same.
+LIMITS = Limits(disk=48 * MB, temporary=16 * MB, shared_memory=16 * MB)
+PATIENCE = 300
 SETTLING = 1.5  # seconds until what an act left behind would show
-AT_ONCE = 2
 
 
 class Outcome(StrEnum):
     BLOCKED = "BLOCKED"
+    RESIDUAL = "RESIDUAL"
     ALLOWED = "ALLOWED"
     BROKEN = "BROKEN"
 
@@ -68,25 +73,47 @@ class Verdict:
     errno: int | None = None
 
 
-# Runs one act by its name and returns what it printed and how it ended.
-Runner = Callable[[str], subprocess.CompletedProcess[str]]
+@dataclass(frozen=True)
+class Proof:
+    """What became of every act, and in which kind of room."""
+
+    verdicts: list[Verdict]
+    room: Room
 
 
-def prove() -> list[Verdict]:
+# Runs acts by their names, in one sandbox, and returns what they printed and how it ended.
+Runner = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
+
+
+def prove() -> Proof:
     """Every act in the sandbox that kernels get. Raises Unprotected where there is none."""
     reason = why_not_available()
     if reason is not None:
         raise reason
     owner = OWNERS[-1] if os.geteuid() == 0 else None
-    with ground(owner=owner) as (folder, targets):
+    with ground(owner=owner) as (folder, targets), bounded(folder / PLANTED_WORKSPACE, owner=owner) as kept:
         sandbox = Sandbox(
-            workspace=folder / "workspace",
-            datasets={DATASET: folder / "dataset"},
+            workspace=folder / PLANTED_WORKSPACE,
+            datasets={DATASET: Path(targets["dataset"]).parent},
             gateway=Path(targets["gateway"]),
             connection=b"{}",
             owner=owner,
+            limits=LIMITS,
         )
-        return battery(sandboxed(sandbox, targets), targets)
+        room = Room(root=owner is not None, quota=kept)
+        verdicts = battery(sandboxed(sandbox, targets), targets)
+        return Proof([judged(verdict, room) for verdict in verdicts], room)
+
+
+@contextlib.contextmanager
+def bounded(workspace: Path, *, owner: int | None) -> Iterator[bool]:
+    """A file system for the workspace, where the room can have one; yields whether it has."""
+    held = quota.hold(workspace, size=LIMITS.disk, owner=owner) if owner else None
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            held.release()
 
 
 @contextlib.contextmanager
@@ -94,7 +121,7 @@ def ground(*, owner: int | None) -> Iterator[tuple[Path, Targets]]:
     """A folder with everything planted in it, gone afterwards."""
     folder = run_folder.make()
     try:
-        with plant(folder, owner=owner, limits=Limits()) as targets:
+        with plant(folder, owner=owner, limits=LIMITS) as targets:
             yield folder, targets
     finally:
         run_folder.remove(folder)
@@ -104,12 +131,12 @@ def sandboxed(sandbox: Sandbox, targets: Targets) -> Runner:
     """Runs acts in the sandbox."""
     told = json.dumps(targets | INSIDE)
 
-    def run(name: str) -> subprocess.CompletedProcess[str]:
+    def run(names: Sequence[str]) -> subprocess.CompletedProcess[str]:
         folder = run_folder.make()
         try:
             script = f"{CODE}/workbench/lab/acts.py"
-            command = launch_command(sandbox, ["python", "-I", "-S", script, name, told], folder=folder)
-            return attempt(command, targets)
+            words = ["python", "-I", "-S", script, ",".join(names), told]
+            return attempt(launch_command(sandbox, words, folder=folder), targets)
         finally:
             run_folder.remove(folder)
 
@@ -119,7 +146,8 @@ def sandboxed(sandbox: Sandbox, targets: Targets) -> Runner:
 def unprotected(targets: Targets) -> Runner:
     """Runs acts with no sandbox at all: how the tests see that each of them works."""
     told = json.dumps(targets)
-    return lambda name: attempt([sys.executable, "-I", "-S", acts.__file__, name, told], targets)
+    python = [sys.executable, "-I", "-S", acts.__file__]
+    return lambda names: attempt([*python, ",".join(names), told], targets)
 
 
 def attempt(command: list[str], targets: Targets) -> subprocess.CompletedProcess[str]:
@@ -140,26 +168,47 @@ def attempt(command: list[str], targets: Targets) -> subprocess.CompletedProcess
         os.close(handle)
 
 
-def battery(run: Runner, targets: Targets) -> list[Verdict]:
-    """Run every act, in the order of the table."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        verdicts = {name: judge(name, ended) for name, ended in zip(ACTS, pool.map(run, ACTS), strict=True)}
-    time.sleep(SETTLING)
-    for name in (name for name, act in ACTS.items() if act.later):
+def battery(run: Runner, targets: Targets, acts: Sequence[str] = tuple(ACTS)) -> list[Verdict]:
+    """Run the acts; those that need the end of their kernel get one of their own."""
+    verdicts = {}
+    for names in ([name for name in acts if not ACTS[name].alone], *([n] for n in acts if ACTS[n].alone)):
+        if names:
+            verdicts.update({verdict.act: verdict for verdict in read(names, run(names))})
+    later = [name for name in acts if ACTS[name].later]
+    if later:
+        time.sleep(SETTLING)
+    for name in later:
         verdicts[name] = Verdict(name, LATER[name](targets), verdicts[name].how)
-    return list(verdicts.values())
+    return [verdicts[name] for name in acts]
 
 
-def judge(name: str, ended: subprocess.CompletedProcess[str]) -> Verdict:
-    """What an act's own report says; an act ended by the filter of system calls was blocked."""
-    if ended.returncode in (-signal.SIGSYS, 128 + signal.SIGSYS):
-        return Verdict(name, Outcome.BLOCKED, "SIGSYS")
-    try:
-        report = json.loads(ended.stdout)
-        outcome = {"succeeded": Outcome.ALLOWED, "refused": Outcome.BLOCKED}[report["result"]]
-    except (ValueError, KeyError):
-        return Verdict(name, Outcome.BROKEN, (ended.stderr.strip().splitlines() or [ended.stdout])[-1][:120])
+def read(names: Sequence[str], ended: subprocess.CompletedProcess[str]) -> list[Verdict]:
+    """What the acts' own reports say; an act without one shows nothing."""
+    reports = {}
+    for line in ended.stdout.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            report = json.loads(line)
+            reports[report["act"]] = report
+    last = (ended.stderr.strip().splitlines() or [ended.stdout])[-1][:120]
+    return [
+        judge(name, reports[name]) if name in reports else Verdict(name, Outcome.BROKEN, last)
+        for name in names
+    ]
+
+
+def judge(name: str, report: dict[str, Any]) -> Verdict:
+    """One act's report; an act ended by the filter of system calls was blocked."""
+    if report["result"] == "ended" and report["how"] == signal.SIGSYS.name:
+        return Verdict(name, Outcome.BLOCKED, report["how"])
+    outcome = {"succeeded": Outcome.ALLOWED, "refused": Outcome.BLOCKED}.get(report["result"], Outcome.BROKEN)
     return Verdict(name, outcome, report["how"], report["errno"])
+
+
+def judged(verdict: Verdict, room: Room) -> Verdict:
+    """RESIDUAL for an act that succeeded where that is accepted."""
+    if verdict.outcome is Outcome.ALLOWED and accepted(verdict.act, room) is not None:
+        return replace(verdict, outcome=Outcome.RESIDUAL)
+    return verdict
 
 
 def _ended(targets: Targets) -> Outcome:
@@ -176,18 +225,29 @@ def _outlived(targets: Targets) -> Outcome:
 LATER: dict[str, Callable[[Targets], Outcome]] = {"kill": _ended, "outlive": _outlived}
 
 
-def table(verdicts: list[Verdict]) -> str:
-    """One line per act, then the count."""
+def table(proof: Proof) -> str:
+    """One line per act, the count, and what remains with its reason."""
     lines = [
         f"{verdict.outcome:8} {verdict.act:22} {ACTS[verdict.act].ja} / {ACTS[verdict.act].en}"
         + (f"  ({verdict.how})" if verdict.how else "")
-        for verdict in verdicts
+        for verdict in proof.verdicts
     ]
-    blocked = sum(verdict.outcome is Outcome.BLOCKED for verdict in verdicts)
-    return "\n".join([*lines, f"{blocked}/{len(verdicts)} BLOCKED"])
+    blocked = sum(verdict.outcome is Outcome.BLOCKED for verdict in proof.verdicts)
+    return "\n".join([*lines, f"{blocked}/{len(proof.verdicts)} BLOCKED", *remaining(proof)])
 
 
-def as_rows(verdicts: list[Verdict]) -> list[dict[str, str]]:
+def remaining(proof: Proof) -> list[str]:
+    """The risks that this kind of room is opened with, in words."""
+    risks = of_room(proof.room)
+    if not risks:
+        return []
+    sentences = [
+        line for act, risk in risks.items() for line in (f"  {act}", f"    {risk.ja}", f"    {risk.en}")
+    ]
+    return ["", f"残る危険 {len(risks)} / Residual risks {len(risks)}:", *sentences]
+
+
+def as_rows(proof: Proof) -> list[dict[str, str]]:
     """The same for programs."""
     return [
         {
@@ -197,13 +257,19 @@ def as_rows(verdicts: list[Verdict]) -> list[dict[str, str]]:
             "ja": ACTS[verdict.act].ja,
             "en": ACTS[verdict.act].en,
         }
-        for verdict in verdicts
+        | (
+            {"residual_ja": RESIDUAL[verdict.act].ja, "residual_en": RESIDUAL[verdict.act].en}
+            if verdict.outcome is Outcome.RESIDUAL
+            else {}
+        )
+        for verdict in proof.verdicts
     ]
 
 
-def why_not_proven(verdicts: list[Verdict]) -> Refused | None:
-    """The acts that were not blocked, or None."""
-    open_ones = [verdict.act for verdict in verdicts if verdict.outcome is not Outcome.BLOCKED]
+def why_not_proven(proof: Proof) -> Refused | None:
+    """The acts that were neither blocked nor accepted with a reason, or None."""
+    good = (Outcome.BLOCKED, Outcome.RESIDUAL)
+    open_ones = [verdict.act for verdict in proof.verdicts if verdict.outcome not in good]
     if not open_ones:
         return None
     listed = ", ".join(open_ones)

@@ -238,6 +238,7 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
         "parent": os.getpid(),
         "stage": str(stage),
         "sources": sources,
+        "read_only": [number for number, mount in enumerate(mounts_of(sandbox)) if not mount.writable],
         "doors": sandbox.group.doors if sandbox.group else [],
         "processors": processors_of(sandbox),
         "first_sealed": FIRST_SEALED,

@@ -18,12 +18,13 @@ from workbench.artifact.canonical import sha256
 from workbench.audit import Event
 from workbench.errors import Refused
 from workbench.home import Home
-from workbench.lab import cgroups, disk, run_folder
+from workbench.lab import cgroups, disk, quota, run_folder
 from workbench.lab.cgroups import Group
 from workbench.lab.gateway.server import Gateway, Handler
 from workbench.lab.limits import MB, Limits
 from workbench.lab.outputs import Output, OutputLog
 from workbench.lab.probe import why_not_available
+from workbench.lab.residual import Room, of_room
 from workbench.lab.sandbox import Sandbox
 from workbench.lab.workspace import Workspace
 from workbench.state import State
@@ -69,6 +70,8 @@ class Session:
         self._refuse_unprotected()
         self.workspace = Workspace.of(home, analyst=analyst)
         self.owner = self.workspace.owner
+        quota.clear_leftovers(home.workspaces)
+        self._quota = self._hold_workspace()
         self._folder = run_folder.make()
         self._trusted = self._folder / "trusted.json"
         self._trusted.write_bytes(trusted)
@@ -113,6 +116,11 @@ class Session:
     def why_not_run(self) -> Refused | None:
         """Why no more code is run in this session for now, or None; to be asked before each piece of code."""
         return disk.why_full(self.workspace.folder, size=self._limits.disk)
+
+    def notices(self) -> list[str]:
+        """What whoever opens this room must know about it, one line for each, in both languages."""
+        risks = of_room(Room(root=self.owner is not None, quota=self._quota is not None))
+        return [f"{act}: {risk.ja} / {risk.en}" for act, risk in risks.items()]
 
     def kernel_group(self, kernel: str) -> Group | None:
         """A new control group for this kernel, or None where there are none; one of its last run is removed."""
@@ -175,6 +183,8 @@ class Session:
             self._remove_group(kernel)
         self._gateway.close()
         run_folder.remove(self._folder)
+        if self._quota is not None:
+            self._quota.release()
         self._outputs.close()
         self.record(Event.GATEWAY_CLOSED)
 
@@ -182,6 +192,12 @@ class Session:
         group = self._groups.pop(kernel, None)
         if group is not None:
             group.remove()
+
+    def _hold_workspace(self) -> quota.Held | None:
+        """The workspace as a file system of its own, where the room is root and the system has one."""
+        if self.owner is None:
+            return None
+        return quota.hold(self.workspace.folder, size=self._limits.disk, owner=self.owner)
 
     def _refuse_unprotected(self) -> None:
         reason = why_not_available()

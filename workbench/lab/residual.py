@@ -1,0 +1,59 @@
+"""
+What the sandbox does not stop, on which machines, and why a room may be opened all the same.
+
+An act of `acts.py` that succeeds and has no row here for this kind of room is a hole: `lab prove` ends with
+10. A row is a decision with its reason, not an excuse: it says what holds the risk instead.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Room:
+    """What this machine gives: a user of its own for each workspace (`root`), a file system of its own (`quota`)."""
+
+    root: bool
+    quota: bool
+
+
+@dataclass(frozen=True)
+class Residual:
+    """`where` says in which rooms the act may succeed; the sentences say what holds the risk there."""
+
+    where: Callable[[Room], bool]
+    ja: str
+    en: str
+
+
+RESIDUAL = MappingProxyType(
+    {
+        "many-files": Residual(
+            lambda room: not room.quota,
+            "作業場所の容量を OS が止められるのは root の部屋（ループ装置あり）だけです。ここでは、セルを動かす前に毎回"
+            "使用量を確かめ、上限を超えていれば次のセルを動かしません。一つのセルの間は、ファイル一つの上限だけが効きます。",
+            "Only a room of root with loop devices has the system bound a workspace. Here the room looks at what is "
+            "used before each piece of code and runs no more above the limit; within one piece, only the size of "
+            "each file is bounded.",
+        ),
+        "mount-names": Residual(
+            lambda room: not room.root,
+            "マウント表に、ホームと Python を置いたフォルダーの名前が出ます（中身は読めません）。"
+            "人・事業・機械の名前を含まない場所に置いてください。root の部屋では出ません。",
+            "The table of mounts shows the names of the folders that the home and Python stand in, never their "
+            "content: keep them in places not named after people, projects or machines. A room of root shows none.",
+        ),
+    }
+)
+
+
+def accepted(act: str, room: Room) -> Residual | None:
+    """The row that accepts this act in this room, or None."""
+    row = RESIDUAL.get(act)
+    return row if row is not None and row.where(room) else None
+
+
+def of_room(room: Room) -> dict[str, Residual]:
+    """Every risk that remains in this room."""
+    return {act: row for act, row in RESIDUAL.items() if row.where(room)}
