@@ -1,6 +1,13 @@
+import contextlib
 import functools
+import json
+import os
+import signal
 import subprocess
+import sys
 import textwrap
+from http.client import HTTPConnection
+from urllib.parse import urlencode
 
 import nbformat
 import pytest
@@ -14,6 +21,7 @@ from workbench.lab import run_folder
 from workbench.lab.probe import why_not_available
 from workbench.lab.sandbox import launch_command
 from workbench.lab.session import Session
+from workbench.lab.workspace import Workspace
 from workbench.state import State
 
 
@@ -140,3 +148,114 @@ def texts():
         return ["".join(output.get("text", "") for output in cell.outputs).strip() for cell in notebook.cells]
 
     return of
+
+
+# A server as `workbench lab start` runs it, with a session that needs no catalogue. It announces its address
+# and a start link.
+SERVER = """
+import sys
+from pathlib import Path
+from workbench.demo.cast import ensure_account
+from workbench.governance.people import People, Person, Role
+from workbench.home import Home
+from workbench.lab.limits import MB, Limits
+from workbench.lab.reception import Reception
+from workbench.lab.server import start
+from workbench.lab.session import Session
+from workbench.state import State
+
+home = Home.open(Path(sys.argv[1]))
+state = State.open(home)
+people = People(state)
+people.add(Person("oka", "Oka", Role.MANAGER, "section"))
+for id_, role in (("analyst-1", Role.ANALYST), ("analyst-2", Role.ANALYST), ("sato", Role.COORDINATOR)):
+    people.add(Person(id_, id_, role, "section"), actor="oka")
+    ensure_account(home, state, id_)
+given = {"analyst": "analyst-1", "project": "p", "datasets": {}, "trusted": b"{}", "verbs": {}}
+limits = Limits(memory=1024 * MB, disk=64 * MB)
+reception = Reception(
+    home, state, person="analyst-1", open_room=lambda: Session(home, state, limits=limits, **given)
+)
+start(reception, port=int(sys.argv[2]), announce=lambda at: print(at, reception.link(), flush=True))
+"""
+
+
+class Lab:
+    """A running server as a browser meets it: an address, cookies, and the page's proof on every change."""
+
+    def __init__(self, home, address, *, workspace=None):
+        self.home = home
+        self.base = address
+        self.cookies = {}
+        self.workspace = workspace or Workspace.of(home, analyst="analyst-1")
+
+    def ask(self, path, *, method="GET", body=None, headers=None, form=None, cookies=None):
+        """Status, headers and content of one request, with the cookies there are unless others are given."""
+        sent = self.cookies if cookies is None else cookies
+        given = {
+            "Content-Type": "application/json",
+            "Cookie": "; ".join(f"{name}={value}" for name, value in sent.items()),
+            "X-XSRFToken": sent.get("_xsrf", ""),
+        }
+        content = None if body is None else json.dumps(body)
+        if form is not None:
+            given["Content-Type"] = "application/x-www-form-urlencoded"
+            content = urlencode(form)
+        connection = HTTPConnection(self.base.removeprefix("http://"), timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, content, given | (headers or {}))
+            response = connection.getresponse()
+            if cookies is None:
+                for line in response.headers.get_all("Set-Cookie") or []:
+                    name, _, value = line.partition(";")[0].partition("=")
+                    self.cookies[name] = value.strip('"')
+            return response.status, response.headers, response.read()
+
+    def status(self, path, **given):
+        return self.ask(path, **given)[0]
+
+    def follow(self, link):
+        """Enter with a start link, and fetch the page once for its proof."""
+        assert self.status(f"/start?link={link}") == 302
+        assert self.status("/lab") == 200
+        return self
+
+    def log_in(self, name, words, code):
+        """The answer to the log-in page's form."""
+        self.ask("/login")
+        form = {"_xsrf": self.cookies["_xsrf"], "name": name, "passphrase": words, "code": code}
+        return self.ask("/login", method="POST", form=form)
+
+    def stranger(self):
+        """The same server as somebody meets it who has no cookies."""
+        return type(self)(self.home, self.base, workspace=self.workspace)
+
+    @property
+    def header(self):
+        return {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+
+
+@contextlib.contextmanager
+def served(folder, *, port, environment=None):
+    """A running server and its client, logged in; it stops in the end, whatever was tried in between."""
+    home = Home.create(folder / "home", seed=1)
+    command = [sys.executable, "-c", SERVER, str(home.path), str(port)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    ) as server:
+        address, link = next(line.split() for line in server.stdout if line.startswith("http"))
+        try:
+            yield Lab(home, address).follow(link)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """`serve(folder, port=...)`: a running server, as a context manager."""
+    return served

@@ -7,7 +7,7 @@ import pytest
 
 from workbench.errors import NotFound
 from workbench.lab import page, panel
-from workbench.lab.locks import ALLOWED
+from workbench.lab.doors import ALLOWED
 from workbench.release import checks
 from workbench.release.requests import PROTECTIONS
 

@@ -1,7 +1,7 @@
 """`workbench lab`: the analyst's room, the proof that it holds, a notebook run in it."""
 
+import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,18 @@ from workbench.home import Home, write_atomically
 from workbench.state import State
 
 if TYPE_CHECKING:
+    from workbench.lab.reception import Reception
     from workbench.lab.session import Session
 
 NOTEBOOK = click.Path(path_type=Path, exists=True, dir_okay=False)
+DEMONSTRATION = """実演（架空のデータ） / DEMONSTRATION on fictional data
+  開く / open: {link}
+    （1回、10分以内 / once, within ten minutes）
+  次からは /login から / later, at /login:
+    識別子 / id: {person}
+    合言葉 / passphrase: {passphrase}
+    認証アプリに登録 / for an authenticator application: {authenticator}
+(Ctrl-C)"""
 
 
 def for_analyst(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,9 +34,17 @@ def for_analyst(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group(invoke_without_command=True)
+@click.option(
+    "--sandbox",
+    type=click.Choice(["bubblewrap", "landlock"]),
+    default=None,
+    help="カーネルの囲い方（landlock は名前空間のない機械用の弱い囲い） / how kernels are held",
+)
 @click.pass_context
-def lab(ctx: click.Context) -> None:
+def lab(ctx: click.Context, sandbox: str | None) -> None:
     """分析の部屋。命令を省くと JupyterLab を開く / The analyst's room; opens JupyterLab when no command is given."""
+    if sandbox is not None:
+        os.environ["WORKBENCH_SANDBOX"] = sandbox  # what `modes.chosen` reads, in every process of this room
     if ctx.invoked_subcommand is None:
         ctx.invoke(open_lab, home=Home.open(home_path()), analyst=None, project=None, port=8888)
 
@@ -37,7 +54,7 @@ def lab(ctx: click.Context) -> None:
 @click.option("--port", type=click.IntRange(1024, 65535), default=8888, show_default=True)
 @pass_home
 def start_lab(home: Home, analyst: str | None, project: str | None, port: int) -> None:
-    """JupyterLab を開く（この機械だけ、合言葉つき） / JupyterLab on this machine only, with a token."""
+    """JupyterLab を開く（この機械だけ、ログインが要る） / JupyterLab on this machine only; its analyst logs in."""
     open_lab(home=home, analyst=analyst, project=project, port=port)
 
 
@@ -123,15 +140,55 @@ def budget(home: Home, project: str | None, as_json: bool) -> None:
 def open_lab(*, home: Home, analyst: str | None, project: str | None, port: int) -> None:
     from workbench.governance.log_process import running
     from workbench.lab.opening import open_session
+    from workbench.lab.reception import Reception
     from workbench.lab.server import start
 
-    with ExitStack() as opened:
-        opened.enter_context(running(home))
+    def opened() -> "Session":
+        session = open_session(home, state, analyst=who, project=purpose)
+        notify(session)
+        return session
+
+    with running(home):
         state = State.open(home)
         who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
-        session = opened.enter_context(open_session(home, state, analyst=who, project=purpose))
-        notify(session)
-        start(session, port=port, announce=lambda address: click.echo(f"{address}\n(Ctrl-C)"))
+        expect_ready(home, state, who)
+        reception = Reception(home, state, person=who, open_room=opened)
+        start(reception, port=port, announce=lambda address: click.echo(way_in(address, reception)))
+
+
+def expect_ready(home: Home, state: State, person: str) -> None:
+    """Raise now what a log-in would be refused for. In a demonstration the account is made."""
+    from workbench.demo.cast import ensure_account
+    from workbench.governance.accounts import Accounts
+    from workbench.governance.people import People
+    from workbench.lab.probe import why_not_available
+
+    People(state).expect_may(person, "open_session")
+    if home.is_demonstration:
+        ensure_account(home, state, person)
+    if not Accounts(home, state).has(person):
+        raise NotFound(
+            ja=f"{person} さんのアカウントがありません。管理責任者が workbench account add {person} で作ります。",
+            en=f"{person} has no account; the manager makes one with 'workbench account add {person}'.",
+        )
+    reason = why_not_available()
+    if reason is not None:
+        raise reason
+
+
+def way_in(address: str, reception: "Reception") -> str:
+    """Where to open the lab. A demonstration's way in is shown whole; a real account's owner knows it."""
+    if not reception.home.is_demonstration:
+        return f"{address}/login\n{reception.person}  (Ctrl-C)"
+    from workbench.demo.cast import PASSPHRASE
+
+    link = f"{address}/start?link={reception.link()}"
+    return DEMONSTRATION.format(
+        link=link,
+        person=reception.person,
+        passphrase=PASSPHRASE,
+        authenticator=reception.accounts.demonstration_address(reception.person),
+    )
 
 
 def notify(session: "Session") -> None:

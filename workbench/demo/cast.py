@@ -3,6 +3,7 @@
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.times import to_text
 from workbench.artifact.trust import ADMITTERS
+from workbench.governance.accounts import Accounts
 from workbench.governance.keys import create_key
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
@@ -14,6 +15,9 @@ from workbench.state import State
 MANAGER, OFFICER, SECOND_OFFICER = "demo-manager", "demo-officer", "demo-officer-2"
 REVIEWERS = ("demo-reviewer-1", "demo-reviewer-2")
 ANALYST, AUDITOR = "demo-analyst", "demo-auditor"
+
+# Every demonstration account has this one, and it is shown to whoever starts the demonstration.
+PASSPHRASE = "open the fictional city"  # noqa: S105
 
 # id: name, role, section. The manager comes first: who is first may add the others.
 CAST: dict[str, tuple[str, Role, str]] = {
@@ -42,6 +46,14 @@ def assemble(home: Home, state: State) -> int:
         if owner not in held:
             create_key(home, state, owner, actor=founder(people))
     return len(people.all())
+
+
+def ensure_account(home: Home, state: State, person: str) -> None:
+    """A demonstration person's account, made where there is none; never in another home."""
+    accounts = Accounts(home, state)
+    if home.is_demonstration and not accounts.has(person):
+        managers = [one.id for one in People(state).all() if one.role is Role.MANAGER]
+        accounts.add(person, PASSPHRASE, actor=managers[0] if managers else "workbench")
 
 
 def founder(people: People) -> str:

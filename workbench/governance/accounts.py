@@ -171,6 +171,17 @@ class Accounts:
         with self.state.reading() as connection:
             return self._row(connection, person) is not None
 
+    def demonstration_address(self, person: str) -> str:
+        """The authenticator's address once more: in a demonstration, where everybody may know it."""
+        if not self.home.is_demonstration:
+            raise Refused(
+                ja="認証アプリの鍵は二度と表示しません。workbench account reset で作り直してください。",
+                en="An authenticator's key is not shown again; make a new one with 'workbench account reset'.",
+            )
+        with self.state.reading() as connection:
+            row = self._expect_row(connection, person)
+        return one_time_codes.address(self._unsealed(row), person=person, home=self.home.identity[:16])
+
     def log_in(self, name: str, words: str, code: str) -> Login:
         """
         The log-in of whoever knows passphrase and code; `code` may be a recovery code.
@@ -215,11 +226,10 @@ class Accounts:
             return login.generation == 0
         return not row.locked and row.generation == login.generation
 
-    def log_out(self, login: Login, *, reason: str) -> None:
+    def log_out(self, login: Login, *, reason: str, **details: Any) -> None:
         """Record the end of a log-in: logged_out, idle, too_long or ended."""
-        self.state.record(
-            Event.LOGGED_OUT, actor=login.person.id, login=login.id, person=login.person.id, reason=reason
-        )
+        told = {"login": login.id, "person": login.person.id, "reason": reason}
+        self.state.record(Event.LOGGED_OUT, actor=login.person.id, **told, **details)
 
     def _opened(self, transaction: Transaction, person: Person, method: str, generation: int) -> Login:
         login = Login(secrets.token_hex(8), person, method, generation)

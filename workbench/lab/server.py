@@ -1,46 +1,32 @@
 """
 `workbench lab`: JupyterLab for one analyst on this machine, with the sandboxed kernel and no other.
 
-It listens on the loopback interface only and asks for a token that is made for the occasion. Its settings
-are all here: no configuration of the machine or of the user is read.
+It listens on the loopback interface only, and answers whoever has logged in. Its settings are all here: no
+configuration of the machine or of the user is read.
 """
 
+import asyncio
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tornado.ioloop import PeriodicCallback
 from traitlets.config import Config
 
 from workbench.lab import page, panel, run_folder
 from workbench.lab.connection import RecordedConnection
+from workbench.lab.contents import LabCheckpoints, LabContents
+from workbench.lab.doors import FILE_BODY, LabAuthorizer, close_all_but_the_table
+from workbench.lab.identity import LabIdentity
+from workbench.lab.kernel_manager import MESSAGES, LabKernels
 from workbench.lab.kernels import KERNEL, Kernels, shipped
-from workbench.lab.locks import (
-    MESSAGES,
-    LabAuthorizer,
-    LabContents,
-    LabIdentity,
-    LabKernels,
-)
+from workbench.lab.reception import Reception
 from workbench.lab.session import Session
+from workbench.lab.workspace import Workspace
 
 LOOPBACK = "127.0.0.1"
-# What the notebook puts on the page stays on the page: nothing is fetched from or sent to another place.
-CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' ws://127.0.0.1:*",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
-        "object-src 'none'",
-        "base-uri 'self'",
-    )
-)
+LOOK_ROUND = 5000  # milliseconds
 EXTENSIONS = {
     "jupyterlab": True,
     # Language servers are programs of the room that would run on the analyst's word.
@@ -50,25 +36,66 @@ EXTENSIONS = {
 }
 
 
-def start(session: Session, *, port: int, announce: Callable[[str], Any]) -> None:
-    """Run the server until it is interrupted. `announce` is told the address, with its token."""
-    folder = run_folder.make()
-    token = secrets.token_urlsafe(32)
-    try:
-        copy_notebooks(session)
-        keep_to(folder)
-        from jupyterlab.labapp import LabApp
+def start(reception: Reception, *, port: int, announce: Callable[[str], Any]) -> None:
+    """
+    Run the server until it is interrupted; whoever is in the room then has left.
 
-        server = LabApp.initialize_server(
-            argv=[], config=settings(session, folder=folder, port=port, token=token)
-        )
-        server.kernel_spec_manager.room = session
-        panel.add_to(server.web_app)
+    `announce` is told the server's address once it answers there.
+    """
+    folder = run_folder.make()
+    try:
+        keep_to(folder)
+        server = make(reception, folder=folder, port=port)
         # The loop has the binding of the port before this: whoever is told the address can use it.
-        server.io_loop.add_callback(announce, f"http://{LOOPBACK}:{server.port}/lab?token={token}")
+        server.io_loop.add_callback(announce, f"http://{LOOPBACK}:{server.port}")
         server.start()
     finally:
+        reception.end_kernels = None
+        asyncio.run(reception.close())
         run_folder.remove(folder)
+
+
+def make(reception: Reception, *, folder: Path, port: int) -> Any:
+    """The server, bound to its port and not yet running. `folder` is for Jupyter's own files."""
+    from jupyterlab.labapp import LabApp
+
+    workspace = Workspace.of(reception.home, analyst=reception.person)
+    config = settings(folder=folder, port=port, root=workspace.folder)
+    server = LabApp.initialize_server(argv=[], config=config)
+    server.identity_provider.reception = reception
+    panel.add_to(server.web_app)
+    close_all_but_the_table(server.web_app)
+    server.web_app.settings["headers"]["Content-Security-Policy"] = content_policy(server.port)
+
+    def room_changes(room: Session | None) -> None:
+        server.kernel_spec_manager.room = room
+        server.web_app.settings.pop(panel.NOTICED, None)
+        if room is not None:
+            copy_notebooks(room)
+
+    reception.when_room_changes = room_changes
+    reception.end_kernels = lambda: server.kernel_manager.shutdown_all(now=True)
+    server.io_loop.add_callback(PeriodicCallback(reception.look_round, LOOK_ROUND).start)
+    return server
+
+
+def content_policy(port: int) -> str:
+    """What the notebook puts on the page stays on the page: nothing is fetched from or sent to another place."""
+    return "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            # Browsers differ in whether 'self' covers the websocket; another port is somebody else's.
+            f"connect-src 'self' ws://{LOOPBACK}:{port} ws://localhost:{port}",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+            "object-src 'none'",
+            "base-uri 'self'",
+        )
+    )
 
 
 def copy_notebooks(session: Session) -> None:
@@ -80,6 +107,7 @@ def copy_notebooks(session: Session) -> None:
 
 def keep_to(folder: Path) -> None:
     """Let Jupyter read and write its own files in `folder` only, before it is imported."""
+    (folder / "checkpoints").mkdir(mode=0o700)
     for name in ("CONFIG", "DATA", "RUNTIME"):
         place = folder / name.lower()
         place.mkdir(mode=0o700)
@@ -89,9 +117,10 @@ def keep_to(folder: Path) -> None:
     page.prepare(folder / "lab")
 
 
-def settings(session: Session, *, folder: Path, port: int, token: str) -> Config:
-    """Every setting of the server."""
+def settings(*, folder: Path, port: int, root: Path, identity: type = LabIdentity) -> Config:
+    """Every setting of the server. `root` is the workspace; `identity` finds out who is asking."""
     config = Config()
+    config.Application.log_level = "ERROR"
     config.ServerApp.update(
         {
             "ip": LOOPBACK,
@@ -99,23 +128,34 @@ def settings(session: Session, *, folder: Path, port: int, token: str) -> Config
             "allow_root": True,  # the room's side; kernels never are
             "allow_remote_access": False,
             "open_browser": False,
-            "root_dir": str(session.workspace.folder),
+            "root_dir": str(root),
             "terminals_enabled": False,
+            "quit_button": False,
+            "allow_unauthenticated_access": False,
+            "max_body_size": FILE_BODY,
             "jpserver_extensions": EXTENSIONS,
             "kernel_spec_manager_class": Kernels,
             "kernel_manager_class": LabKernels,
             "contents_manager_class": LabContents,
             "authorizer_class": LabAuthorizer,
-            "identity_provider_class": LabIdentity,
+            "identity_provider_class": identity,
             "kernel_websocket_connection_class": RecordedConnection,
-            "tornado_settings": {"headers": {"Content-Security-Policy": CONTENT_POLICY}},
-            "log_level": "ERROR",
+            "tornado_settings": {
+                "headers": {
+                    "Content-Security-Policy": content_policy(port),
+                    "X-Content-Type-Options": "nosniff",
+                    "Referrer-Policy": "same-origin",
+                },
+                "xsrf_cookie_kwargs": {"samesite": "Strict"},
+            },
             "answer_yes": True,
         }
     )
-    config.LabIdentity.update({"token": token, "analyst": session.analyst})
     config.LabKernels.update({"default_kernel_name": KERNEL, "allowed_message_types": list(MESSAGES)})
-    config.LabContents.update({"allow_hidden": False, "delete_to_trash": False})
+    config.LabContents.update(
+        {"root_dir": str(root), "allow_hidden": False, "checkpoints_class": LabCheckpoints}
+    )
+    config.LabCheckpoints.folder = str(folder / "checkpoints")
     config.LabApp.update(
         {
             "extension_manager": "readonly",

@@ -10,8 +10,12 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from workbench.errors import NotFound, Refused, Unprotected
@@ -20,7 +24,9 @@ from workbench.lab.sandbox import OWNERS
 
 OPENAT2 = 437  # the same number on every architecture
 NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 0x02, 0x04, 0x08
+NO_REPLACE = 1  # renameat2(2)
 LARGEST = 64 << 20
+MOST_ENTRIES = 5000  # of one folder: a kernel may make millions
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -61,30 +67,101 @@ class Workspace:
             raise not_plain(name)
         return content
 
-    def expect_plain(self, name: str) -> None:
-        """Raise Refused unless `name` is a folder or a plain file with no other name; NotFound without it."""
+    def about(self, name: str) -> os.stat_result:
+        """What the system says of a folder or a plain file. Refused for anything else, NotFound without it."""
         handle = self._open(name, os.O_PATH)
         try:
             about = os.fstat(handle)
         finally:
             os.close(handle)
-        if not stat.S_ISDIR(about.st_mode) and not (stat.S_ISREG(about.st_mode) and about.st_nlink == 1):
+        if not is_plain(about):
             raise not_plain(name)
+        return about
+
+    def entries(self, name: str) -> dict[str, os.stat_result]:
+        """The plain files and folders of a folder, by name; what is a link or a pipe is not among them."""
+        folder = self._open(name or ".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with os.scandir(folder) as found:
+                names = [entry.name for entry in islice(found, MOST_ENTRIES)]
+            seen = {one: about for one in names if (about := _seen(folder, one)) is not None}
+        finally:
+            os.close(folder)
+        return {one: about for one, about in seen.items() if is_plain(about)}
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a file in place, whole; a link that stands under its name is replaced, not followed."""
-        parent, _, last = name.rpartition("/")
-        folder = self._open(parent or ".", os.O_PATH | os.O_DIRECTORY)
+        """Put a file in place, whole and on disk; a link that stands under its name is replaced, not followed."""
         aside = f".{secrets.token_hex(8)}.aside"
-        try:
+        with self._parent(name) as (folder, last):
             handle = os.open(
                 aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder
             )
-            with open(handle, "wb") as file:
+            try:
+                with open(handle, "wb") as file:
+                    if self.owner:
+                        os.fchown(handle, self.owner, self.owner)
+                    file.write(content)
+                    file.flush()
+                    os.fdatasync(handle)
+                os.rename(aside, last, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(aside, dir_fd=folder)
+                raise
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder that the kernel can use. Refused where something stands."""
+        with self._parent(name) as (folder, last):
+            try:
+                os.mkdir(last, 0o700, dir_fd=folder)
+            except FileExistsError:
+                raise there_already(name) from None
+            handle = os.open(last, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            try:
                 if self.owner:
                     os.fchown(handle, self.owner, self.owner)
-                file.write(content)
-            os.rename(aside, last, src_dir_fd=folder, dst_dir_fd=folder)
+            finally:
+                os.close(handle)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, a link itself, or a folder that is empty but for hidden leftovers."""
+        with self._parent(name) as (folder, last):
+            about = _seen(folder, last)
+            if about is None:
+                raise missing(name)
+            if not stat.S_ISDIR(about.st_mode):
+                os.unlink(last, dir_fd=folder)
+                return
+            if any(not other.startswith(".") for other in self.entries(name)):
+                raise Refused(
+                    ja=f"フォルダー「{name}」は空ではありません。中のファイルを先に消してください。",
+                    en=f"The folder '{name}' is not empty; delete what is in it first.",
+                )
+            # Walks by open folders: what is swapped for a link meanwhile is not followed.
+            shutil.rmtree(last, dir_fd=folder)
+
+    def move(self, old: str, new: str) -> None:
+        """Rename a file or a folder. Refused where something stands under the new name."""
+        with self._parent(old) as (source, last), self._parent(new) as (target, name):
+            if libc.renameat2(source, os.fsencode(last), target, os.fsencode(name), NO_REPLACE) == 0:
+                return
+        number = ctypes.get_errno()
+        if number in (errno.EEXIST, errno.ENOTEMPTY):
+            raise there_already(new)
+        if number == errno.ENOENT:
+            raise missing(old)
+        if number == errno.EINVAL:  # into itself
+            raise not_plain(new)
+        raise OSError(number, os.strerror(number))
+
+    @contextmanager
+    def _parent(self, name: str) -> Iterator[tuple[int, str]]:
+        """The open folder that `name` stands in, and its last part."""
+        parent, _, last = name.rpartition("/")
+        if last in ("", ".", ".."):
+            raise not_plain(name)
+        folder = self._open(parent or ".", os.O_PATH | os.O_DIRECTORY)
+        try:
+            yield folder, last
         finally:
             os.close(folder)
 
@@ -93,10 +170,7 @@ class Workspace:
         try:
             return open_beneath(top, name, flags)
         except FileNotFoundError:
-            raise NotFound(
-                ja=f"作業場所に「{name}」がありません。名前を確かめてください。",
-                en=f"There is no '{name}' in the workspace; check its name.",
-            ) from None
+            raise missing(name) from None
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EXDEV, errno.ENXIO, errno.ENOTDIR, errno.EISDIR):
                 raise not_plain(name) from None
@@ -118,6 +192,33 @@ def open_beneath(top: int, name: str, flags: int) -> int:
             en="The workspace cannot be opened safely here (no openat2); run this on Linux 5.6 or later.",
         )
     raise OSError(number, os.strerror(number), name)
+
+
+def is_plain(about: os.stat_result) -> bool:
+    """Whether this is a folder, or a file with no other name."""
+    return stat.S_ISDIR(about.st_mode) or (stat.S_ISREG(about.st_mode) and about.st_nlink == 1)
+
+
+def _seen(folder: int, name: str) -> os.stat_result | None:
+    """What stands under a name, without following it; None when it has gone meanwhile."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def missing(name: str) -> NotFound:
+    return NotFound(
+        ja=f"作業場所に「{name}」がありません。名前を確かめてください。",
+        en=f"There is no '{name}' in the workspace; check its name.",
+    )
+
+
+def there_already(name: str) -> Refused:
+    return Refused(
+        ja=f"作業場所に「{name}」が既にあります。別の名前にしてください。",
+        en=f"'{name}' is in the workspace already; choose another name.",
+    )
 
 
 def not_plain(name: str) -> Refused:

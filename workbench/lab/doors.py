@@ -1,0 +1,212 @@
+"""
+Which requests the server answers, and to whom: one table of handlers and methods. What is not in it is closed.
+
+Jupyter's own authoriser is asked only by handlers that ask it, and JupyterLab's do not. So every request
+passes here on its way to its handler, whichever extension brought it: an unknown handler is replaced by a
+closed door before any of its code runs. The authoriser behind it denies by default as well.
+"""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth import Authorizer, User
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
+from tornado.web import Application, HTTPError
+from tornado.websocket import WebSocketHandler
+
+from workbench.governance.permissions import Role
+
+Roles = frozenset[Role] | None  # None: also whoever has not logged in
+
+LAB: Roles = frozenset({Role.ANALYST})
+EVERYBODY: Roles = None
+MB = 1 << 20
+BODY, FILE_BODY = MB, 96 * MB  # bytes of a request; a file of the workspace travels in base64
+
+Row = tuple[str, Roles]
+JUPYTER = "jupyter_server.services"
+LAB_SERVER = "jupyterlab_server"
+# Handler → the methods that are answered, and to whom.
+DOORS: Mapping[str, Row] = MappingProxyType(
+    {
+        # Before a log-in
+        "workbench.lab.identity:LoginPage": ("GET POST", EVERYBODY),
+        "workbench.lab.identity:LogoutPage": ("GET POST", EVERYBODY),
+        "workbench.lab.identity:StartLink": ("GET", EVERYBODY),
+        "jupyter_server.base.handlers:PublicStaticFileHandler": ("GET HEAD", EVERYBODY),
+        # The page and what it is made of
+        "jupyter_server.base.handlers:RedirectWithParams": ("GET", LAB),
+        "jupyter_server.base.handlers:TrailingSlashHandler": ("GET", LAB),
+        "jupyter_server.base.handlers:FileFindHandler": ("GET HEAD", LAB),
+        "jupyter_server.base.handlers:Template404": ("GET", LAB),
+        f"{LAB_SERVER}.handlers:LabHandler": ("GET", LAB),
+        f"{LAB_SERVER}.handlers:NotFoundHandler": ("GET", LAB),
+        f"{LAB_SERVER}.licenses_handler:LicensesHandler": ("GET", LAB),
+        f"{LAB_SERVER}.settings_handler:SettingsHandler": ("GET PUT", LAB),
+        f"{LAB_SERVER}.themes_handler:ThemesHandler": ("GET HEAD", LAB),
+        f"{LAB_SERVER}.translations_handler:TranslationsHandler": ("GET", LAB),
+        f"{LAB_SERVER}.workspaces_handler:WorkspacesHandler": ("GET PUT DELETE", LAB),
+        # The workspace
+        f"{JUPYTER}.contents.handlers:ContentsHandler": ("GET POST PUT PATCH DELETE", LAB),
+        f"{JUPYTER}.contents.handlers:CheckpointsHandler": ("GET POST", LAB),
+        f"{JUPYTER}.contents.handlers:ModifyCheckpointsHandler": ("POST DELETE", LAB),
+        # Kernels
+        f"{JUPYTER}.kernels.handlers:MainKernelHandler": ("GET POST", LAB),
+        f"{JUPYTER}.kernels.handlers:KernelHandler": ("GET DELETE", LAB),
+        f"{JUPYTER}.kernels.handlers:KernelActionHandler": ("POST", LAB),
+        f"{JUPYTER}.kernels.websocket:KernelWebsocketHandler": ("GET", LAB),
+        f"{JUPYTER}.kernelspecs.handlers:MainKernelSpecHandler": ("GET", LAB),
+        f"{JUPYTER}.kernelspecs.handlers:KernelSpecHandler": ("GET", LAB),
+        f"{JUPYTER}.sessions.handlers:SessionRootHandler": ("GET POST", LAB),
+        f"{JUPYTER}.sessions.handlers:SessionHandler": ("GET PATCH DELETE", LAB),
+        # What the page asks the server about itself
+        f"{JUPYTER}.api.handlers:APIVersionHandler": ("GET", LAB),
+        f"{JUPYTER}.api.handlers:APIStatusHandler": ("GET", LAB),
+        f"{JUPYTER}.api.handlers:IdentityHandler": ("GET", LAB),
+        f"{JUPYTER}.config.handlers:ConfigHandler": ("GET", LAB),
+        f"{JUPYTER}.events.handlers:SubscribeWebsocket": ("GET", LAB),
+        f"{JUPYTER}.security.handlers:CSPReportHandler": ("POST", LAB),
+        # The panel
+        "workbench.lab.panel:PanelHandler": ("GET", LAB),
+        "workbench.lab.panel:MeterHandler": ("GET", LAB),
+        "workbench.lab.panel:NoticeHandler": ("POST", LAB),
+        "workbench.lab.panel:RequestsHandler": ("POST", LAB),
+        "workbench.lab.panel:WithdrawHandler": ("POST", LAB),
+        "workbench.lab.panel:ReportHandler": ("GET", LAB),
+    }
+)
+LARGE = frozenset({f"{JUPYTER}.contents.handlers:ContentsHandler"})
+# What the handlers that ask the authoriser may be asked for: resource → actions.
+ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "api": frozenset({"read"}),
+        "config": frozenset({"read"}),
+        "contents": frozenset({"read", "write"}),
+        "csp": frozenset({"write"}),
+        "events": frozenset({"read"}),
+        "kernels": frozenset({"read", "write", "execute"}),
+        "kernelspecs": frozenset({"read"}),
+        "sessions": frozenset({"read", "write"}),
+        "workbench": frozenset({"read", "write"}),
+    }
+)
+# Methods that change something, and messages that a person causes: they keep a log-in from growing idle. A
+# page that is left alone asks for much by itself, but sends none of these.
+ACTS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+ACT_MESSAGES = frozenset({"execute_request", "input_reply", "interrupt_request", "complete_request"})
+
+
+class LabAuthorizer(Authorizer):
+    """Denies by default."""
+
+    def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:
+        return action in ALLOWED.get(resource, frozenset())
+
+
+def close_all_but_the_table(application: Application) -> None:
+    """Let every request of the application pass through the table, whatever handlers it has or will get."""
+    to_handler = application.get_handler_delegate
+
+    def delegate(request: Any, target_class: Any, *given: Any, **named: Any) -> Any:
+        found = guarded(target_class, method=request.method)
+        return to_handler(
+            request, found, *(given if found is not Closed else ()), **({} if found is Closed else named)
+        )
+
+    application.get_handler_delegate = delegate  # type: ignore[method-assign]
+
+
+def name_of(handler: type) -> str:
+    return f"{handler.__module__}:{handler.__qualname__}"
+
+
+def guarded(handler: type, *, method: str) -> type:
+    """The handler behind its door, or a closed one."""
+    methods, _ = DOORS.get(name_of(handler), ("", LAB))
+    if method not in methods.split() or not issubclass(handler, JupyterHandler):
+        return Closed
+    if handler not in made:
+        bases = (GuardedSocket if issubclass(handler, WebSocketHandler) else Guarded, handler)
+        made[handler] = type(f"Guarded{handler.__name__}", bases, {"behind": name_of(handler)})
+    return made[handler]
+
+
+made: dict[type, type] = {}
+
+
+class Closed(JupyterHandler):
+    """Nothing, to nobody."""
+
+    async def prepare(self, **_: Any) -> None:  # type: ignore[override]
+        await ensure_async(super().prepare(_redirect_to_login=False))
+        raise HTTPError(403)
+
+
+class Guarded:
+    """Asks the table who is admitted, after Jupyter has found out who it is."""
+
+    behind: str
+
+    async def prepare(self, **given: Any) -> None:
+        """Refuse whose role is not in the table, and bodies that are too large for what they are for."""
+        await ensure_async(super().prepare(**given))  # type: ignore[misc]
+        if self._finished:  # type: ignore[attr-defined]
+            return
+        roles, user = DOORS[self.behind][1], self.current_user  # type: ignore[attr-defined]
+        if roles is not EVERYBODY and getattr(user, "role", None) not in roles:
+            raise HTTPError(403)
+        request = self.request  # type: ignore[attr-defined]
+        if len(request.body or b"") > (FILE_BODY if self.behind in LARGE else BODY):
+            raise HTTPError(413)
+        if request.method in ACTS:
+            self.acted()
+
+    def acted(self) -> None:
+        """Note that a person did something."""
+        reception, visit = self._visit()
+        if visit is not None:
+            reception.acted(visit)
+
+    def _visit(self) -> tuple[Any, Any]:
+        provider = self.identity_provider  # type: ignore[attr-defined]
+        return getattr(provider, "reception", None), getattr(self.current_user, "visit", None)  # type: ignore[attr-defined]
+
+
+class GuardedSocket(Guarded):
+    """A conversation that ends with the log-in it was begun in."""
+
+    async def open(self, *given: Any, **named: Any) -> None:
+        _, visit = self._visit()
+        if visit is not None:
+            visit.sockets.add(self)
+        await ensure_async(super().open(*given, **named))  # type: ignore[misc]
+
+    def on_message(self, message: Any) -> Any:
+        """Hear nothing from somebody who has left."""
+        reception, visit = self._visit()
+        if visit is not None:
+            if not reception.is_here(visit):
+                self.close()  # type: ignore[attr-defined]
+                return None
+            if kind_of(message) in ACT_MESSAGES:
+                self.acted()
+        return super().on_message(message)  # type: ignore[misc]
+
+    def on_close(self) -> None:
+        _, visit = self._visit()
+        if visit is not None:
+            visit.sockets.discard(self)
+        super().on_close()  # type: ignore[misc]
+
+
+def kind_of(message: Any) -> str | None:
+    """The kind of a kernel message; None for what is none."""
+    try:
+        _, (header, *_) = deserialize_msg_from_ws_v1(message)
+        return str(json.loads(header)["msg_type"])
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,43 @@
+"""Which kernels the server starts, and which kinds of message it forwards to them."""
+
+from typing import Any
+
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado.web import HTTPError
+
+from workbench.lab.kernels import KERNEL, closed
+
+# Debugger messages and comms run code that no cell shows.
+MESSAGES = (
+    "execute_request",
+    "complete_request",
+    "inspect_request",
+    "is_complete_request",
+    "history_request",
+    "kernel_info_request",
+    "interrupt_request",
+    "shutdown_request",
+    "input_reply",
+    "comm_info_request",
+)
+
+
+class LabKernels(AsyncMappingKernelManager):
+    """Starts our kernel only, and always lets the server stop."""
+
+    async def start_kernel(
+        self, *, kernel_id: str | None = None, path: str | None = None, **given: Any
+    ) -> str:
+        """Refuse another kernel before anything is set aside for it: Jupyter would not forget it again."""
+        if given.get("kernel_name", KERNEL) not in (None, KERNEL):
+            raise HTTPError(403, closed().en)
+        started: str = await super().start_kernel(kernel_id=kernel_id, path=path, **given)
+        return started
+
+    async def shutdown_all(self, now: bool = False) -> None:
+        """End the kernels politely; one that failed to start must not keep the server up."""
+        try:
+            await super().shutdown_all(now=now)
+        except Exception:
+            # The session ends whatever is left, right after the server.
+            self.log.error("kernels are ended by their session", exc_info=True)
