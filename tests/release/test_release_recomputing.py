@@ -5,7 +5,7 @@ import json
 import pytest
 
 from workbench.artifact import manifest
-from workbench.artifact.canonical import canonical
+from workbench.artifact.canonical import canonical, sha256
 from workbench.data.raw import RawStore
 from workbench.data.receipt import Receipt
 from workbench.errors import Untrusted
@@ -15,7 +15,7 @@ from workbench.release import page, recomputing, report, staging
 from workbench.release.prepare.draft import write_json
 from workbench.release.recomputing import recomputed
 from workbench.release.shelf import Shelf
-from workbench.release.staged import LADDERS, SECRET
+from workbench.release.staged import LADDERS, SECRET, STEPS
 
 
 def shelved(town, name="child-year"):
@@ -82,6 +82,8 @@ LIES = {
     "search.score": lambda said: said["search"].update(score=0.0123),
     "search.bound": lambda said: said["search"].update(bound=0.0123),
     "provenance.recipe": lambda said: said["provenance"].update(recipe="0" * 64),
+    "provenance.steps": lambda said: said["provenance"].update(steps="0" * 64),
+    "provenance.output": lambda said: said["provenance"].update(output="0" * 64),
     "reconciliation.suppressed": lambda said: said["reconciliation"].update(suppressed=0),
 }
 
@@ -150,6 +152,59 @@ def test_attack_a_recipe_that_is_not_what_its_hierarchy_says(admitted):
 
     with pytest.raises(Untrusted, match=r"recipe\.grade|information_loss\[grade\]"):
         again(admitted, shelved(admitted).folder)
+
+
+def changed_steps(town, change):
+    """The evidence's recipe with both parts changed and bound together again, as its writer could."""
+    evidence = town.office.workflow.find("R-1").evidence(town.office.home)
+    parts = json.loads((evidence / STEPS).read_bytes())
+    change(parts["public"], parts["secret"])
+    parts["public"]["secret"] = sha256(canonical(parts["secret"]))
+    write_json(evidence / STEPS, parts)
+
+
+def nobody_leaves(public, secret):
+    some = secret["steps"][1]["combinations"]
+    secret["steps"][1]["combinations"] = [*some, ["train", *["*"] * (len(public["steps"][1]["items"]) - 1)]]
+
+
+def another_label(public, secret):
+    item = public["steps"][0]["items"]["grade"]
+    item["missing"] = "unknown"
+
+
+CHANGED = {"whom it left out": nobody_leaves, "how it recoded": another_label}
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+def test_attack_a_recipe_changed_after_the_admission_is_refused(admitted, change):
+    """Even where it would still make the same table, it is not the one that the report names."""
+    changed_steps(admitted, change)
+
+    with pytest.raises(Untrusted, match=r"provenance\.steps"):
+        again(admitted, shelved(admitted).folder)
+
+
+def test_attack_a_recipe_of_which_one_part_was_changed(admitted):
+    evidence = admitted.office.workflow.find("R-1").evidence(admitted.office.home)
+    parts = json.loads((evidence / STEPS).read_bytes())
+    parts["secret"]["steps"][1]["combinations"] = []
+    write_json(evidence / STEPS, {**parts, "secret": {**parts["secret"], "nonce": "00"}})
+
+    with pytest.raises(Untrusted):
+        again(admitted, shelved(admitted).folder)
+
+
+def test_a_recipe_that_is_gone_is_named(admitted):
+    (admitted.office.workflow.find("R-1").evidence(admitted.office.home) / STEPS).unlink()
+
+    assert "steps" in again(admitted, shelved(admitted).folder).why_not.en
+
+
+def test_the_report_names_input_hierarchies_recipe_and_output(admitted):
+    named = shelved(admitted).report()["provenance"]
+
+    assert {"source", "hierarchies", "recipe", "steps", "output"} <= set(named)
 
 
 def test_what_left_later_changes_no_earlier_report(admitted):

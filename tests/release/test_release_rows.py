@@ -15,7 +15,7 @@ from workbench.privacy.anonymity import second_opinion as independent
 from workbench.release import report as reports
 from workbench.release.moves import State
 from workbench.release.prepare.draft import write_json, write_table
-from workbench.release.staged import ALIGNMENT, DATA, NOWHERE, RECIPE, SECRET
+from workbench.release.staged import ALIGNMENT, DATA, NOWHERE, RECIPE, SECRET, STEPS
 from workbench.release.workflow import Workflow
 
 
@@ -377,7 +377,31 @@ def test_attack_an_address_as_a_label_of_the_recipe(town, draft):
     for part in DATA:
         rewrite(draft, read(draft, part).replace({"grade": {"band 0": "桜町1丁目2番3号"}}), part)
 
-    assert failing(town.check(draft)) == {"writing"}
+    assert failing(town.check(draft)) == {"writing", "as_recoded"}
+
+
+def test_attack_a_row_left_out_that_the_recipe_keeps(town, draft):
+    """Every cell is as it should be; one child of the largest class is missing, and nobody would see it."""
+    released = read(draft)
+    largest = released.groupby([*released.columns[:4]], dropna=False).indices
+    drop(draft, [max(largest.values(), key=len)[0]])
+
+    report = town.check(draft)
+
+    assert "as_recoded" in failing(report)
+    assert finding(report, "traceable")["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("evidence", ["changed", "gone"])
+def test_attack_a_release_without_the_recipe_that_made_it(town, draft, evidence):
+    steps = draft / "evidence" / STEPS
+    if evidence == "gone":
+        steps.unlink()
+    else:
+        parts = json.loads(steps.read_bytes())
+        write_json(steps, {**parts, "secret": {**parts["secret"], "nonce": "00"}})
+
+    assert "as_recoded" in failing(town.check(draft))
 
 
 def test_attack_free_text_in_a_registered_column(town, draft):

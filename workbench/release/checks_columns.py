@@ -15,6 +15,7 @@ from workbench.data.individual_number import is_forbidden_name, mentions
 from workbench.data.register import ItemRole, Kind
 from workbench.privacy.anonymity import metrics
 from workbench.privacy.anonymity.classes import word
+from workbench.privacy.anonymity.recipe import replay
 from workbench.release import measures, staging
 from workbench.release.findings import Finding, Text, Verdict
 from workbench.release.room import public_values
@@ -280,7 +281,10 @@ def _tells(schema: pa.Schema) -> bool:
 
 
 def as_recoded(rows: Rows) -> Finding:
-    """Each released cell is what the published recoding makes of its source cell."""
+    """
+    Each released cell is what the published recoding makes of its source cell, and the steps, run again over
+    the source rows in scope, leave exactly the rows that would be released.
+    """
     differing = measures.unequal_columns(rows)
     if differing:
         return Finding(
@@ -293,6 +297,16 @@ def as_recoded(rows: Rows) -> Finding:
             limits={"cells": 0},
             remedy=PREPARE_AGAIN,
         )
+    if rows.secret.get("search") and not made_again(rows):
+        return Finding(
+            Verdict.FAIL,
+            Text(
+                ja="加工の手順を元の表にもう一度実行すると、公開する行と違う表になります。",
+                en="Running the recipe's steps over the source again gives other rows than would be released.",
+            ),
+            limits={"cells": 0},
+            remedy=PREPARE_AGAIN,
+        )
     return Finding(
         Verdict.PASS,
         Text(
@@ -301,3 +315,11 @@ def as_recoded(rows: Rows) -> Finding:
         ),
         numbers={"cells": 0},
     )
+
+
+def made_again(rows: Rows) -> bool:
+    """Whether the steps of the evidence make the released rows once more. Untrusted for a recipe that lies."""
+    if rows.steps is None or rows.steps.output != rows.output_digest:
+        return False
+    replay(rows.steps, rows.before)
+    return True

@@ -24,7 +24,7 @@ from workbench.release.findings import Text
 from workbench.release.prepare.rows import searched_again
 from workbench.release.requests import Request
 from workbench.release.room import Room
-from workbench.release.staged import ALIGNMENT, LADDERS, Rows
+from workbench.release.staged import ALIGNMENT, LADDERS, STEPS, Rows
 from workbench.state import State
 
 # Nothing is compared more closely than a search repeats its sums.
@@ -110,7 +110,8 @@ def missing(said: Mapping[str, Any], *, request: Request, room: Room) -> list[st
         "hierarchies": digest_if(evidence / LADDERS),
     }
     named = {**said["provenance"], "policy": said["policy"]["digest"]}
-    return [name for name, digest in here.items() if name in named and named[name] != digest]
+    gone = ["steps"] if "steps" in named and not (evidence / STEPS).is_file() else []
+    return [name for name, digest in here.items() if name in named and named[name] != digest] + gone
 
 
 def digest_if(path: Path) -> str | None:

@@ -124,6 +124,8 @@ def row_provenance(rows: Rows) -> dict[str, Any]:
         "recipe": sha256(canonical(dict(rows.recipe))),
         "alignment": digest_of(rows.evidence / ALIGNMENT),
         **({"hierarchies": digest_of(rows.evidence / LADDERS)} if rows.secret.get("search") else {}),
+        **({"steps": rows.steps.digest} if rows.steps else {}),
+        "output": rows.output_digest,
     }
 
 

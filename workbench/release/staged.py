@@ -22,7 +22,9 @@ from workbench.data.register import Item, Table
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import Classes
 from workbench.privacy.anonymity.composition import View
+from workbench.privacy.anonymity.content import digest as digest_of_rows
 from workbench.privacy.anonymity.hierarchies import Hierarchy
+from workbench.privacy.anonymity.recipe import Recipe
 from workbench.release import requests
 from workbench.release.moves import LEFT
 from workbench.release.requests import Request
@@ -35,6 +37,7 @@ RECIPE = "recipe.public.json"
 DICTIONARY = "dictionary.json"
 ALIGNMENT = "alignment.parquet"
 LADDERS = "hierarchies.json"
+STEPS = "steps.json"
 SECRET = "recipe.secret.json"  # noqa: S105  the name of a file
 # The column that tells the parts apart while they are measured together. No item of a register has this name.
 PART = "(part)"
@@ -101,6 +104,19 @@ class Rows:
         """The hierarchies of the generalised items, as they were when it was prepared."""
         found = json.loads((self.evidence / LADDERS).read_bytes())
         return {name: Hierarchy(name, one["kind"], tuple(one["levels"])) for name, one in found.items()}
+
+    @cached_property
+    def steps(self) -> Recipe | None:
+        """What made the released rows of the source, whole and to be run again; None where no search did."""
+        if not (self.evidence / STEPS).is_file():
+            return None
+        found = json.loads((self.evidence / STEPS).read_bytes())
+        return Recipe.of(found["public"], found["secret"])
+
+    @property
+    def output_digest(self) -> str:
+        """The digest of the rows that would leave, both parts, whatever their order."""
+        return digest_of_rows(self.released)
 
     @cached_property
     def table(self) -> Table:
@@ -190,6 +206,13 @@ class Rows:
     def in_scope(self) -> Flags:
         """The source rows that belong to one of the parts."""
         return np.asarray(self.split != str(Part.OUTSIDE))
+
+    @property
+    def before(self) -> pd.DataFrame:
+        """The released columns of the source rows in scope, as the steps take them."""
+        columns = [name for name in self.released.columns if name != PART]
+        frame = self.source.loc[self.in_scope, columns]
+        return frame.assign(**{PART: self.split[self.in_scope]}).reset_index(drop=True)
 
     @cached_property
     def suppressed(self) -> Flags:

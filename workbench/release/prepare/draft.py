@@ -23,11 +23,23 @@ from workbench.errors import NotFound, Refused, Unusable
 from workbench.governance.charter import Project
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.lattice import Progress
+from workbench.privacy.anonymity.recipe import Recipe
 from workbench.release import together
 from workbench.release.requests import Request
 from workbench.release.room import Room
 from workbench.release.split import PARTS, Flags, Numbers, Part, assign, held, spelled
-from workbench.release.staged import ALIGNMENT, DATA, DICTIONARY, LADDERS, NOWHERE, RECIPE, SECRET, Rows, kept
+from workbench.release.staged import (
+    ALIGNMENT,
+    DATA,
+    DICTIONARY,
+    LADDERS,
+    NOWHERE,
+    RECIPE,
+    SECRET,
+    STEPS,
+    Rows,
+    kept,
+)
 
 
 @dataclass(frozen=True)
@@ -230,12 +242,13 @@ class Draft:
         levels: Mapping[str, tuple[int, int]],
         ladders: Mapping[str, Hierarchy] | None = None,
         search: Mapping[str, Any] | None = None,
+        steps: Recipe | None = None,
     ) -> None:
         """
         The published recoding, and beside it, in the room, what must not leave.
 
-        `ladders` are those of the generalised items and `search` what was said of the optimum, so that both
-        can be gone through again.
+        `ladders` are those of the generalised items, `search` what was said of the optimum and `steps` what
+        makes the rows, so that all can be gone through again.
         """
         write_json(self.bundle / RECIPE, {**spec, "release": self.release})
         secret = {
@@ -252,6 +265,8 @@ class Draft:
             name: {"kind": one.kind, "levels": list(one.levels)} for name, one in (ladders or {}).items()
         }
         write_json(self.evidence / LADDERS, climbed)
+        if steps is not None:
+            write_json(self.evidence / STEPS, {"public": steps.public(), "secret": steps.secret()})
 
     def write_dictionary(self, items: Sequence[Item]) -> None:
         """What the released items mean: the register's words, without why each was asked for."""

@@ -14,7 +14,7 @@ import pandas as pd
 from workbench.data.register import Item, ItemRole
 from workbench.errors import Refused
 from workbench.privacy.anonymity import hierarchies as ladders
-from workbench.privacy.anonymity import metrics
+from workbench.privacy.anonymity import metrics, recipe
 from workbench.privacy.anonymity.criteria import Sensitive
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.lattice import Limits
@@ -43,7 +43,7 @@ def anonymised(draft: Draft) -> None:
         result = searched(draft, rows, quasi=quasi, fixed=fixed)
         rare = [name for name in fixed if not common(draft, name, rows[result.kept], level=fixed[name])]
         if not rare:
-            write(draft, result, quasi=quasi, fixed=fixed)
+            write(draft, rows, result, quasi=quasi, fixed=fixed)
             return
         fixed = coarser(draft, fixed, rare)
     raise Refused(
@@ -144,10 +144,9 @@ def coarser(draft: Draft, fixed: Levels, rare: Iterable[str]) -> Levels:
 def searched(draft: Draft, rows: pd.DataFrame, *, quasi: list[str], fixed: Levels) -> Anonymised:
     """The optimum of the search, or its refusal."""
     policy = draft.room.policy
-    table = rows[[*quasi, *fixed]].assign(**{PART: draft.split.iloc[draft.scope].to_numpy()})
     result = anonymise(
-        table,
-        hierarchies={PART: PARTS_ALONE} | {name: ladder_of(draft, name) for name in [*quasi, *fixed]},
+        with_part(draft, rows, [*quasi, *fixed]),
+        hierarchies=all_ladders(draft, [*quasi, *fixed]),
         quasi_identifiers=[PART, *quasi],
         levels={PART: (0, 0)}
         | {name: (level, level) for name in quasi if (level := draft.level_like(name)) is not None},
@@ -163,6 +162,15 @@ def searched(draft: Draft, rows: pd.DataFrame, *, quasi: list[str], fixed: Level
     if isinstance(result, NoneSatisfies):
         raise result.refusal()
     return result
+
+
+def with_part(draft: Draft, rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Columns of the rows in scope, and the part that each is in."""
+    return rows[names].assign(**{PART: draft.split.iloc[draft.scope].to_numpy()})
+
+
+def all_ladders(draft: Draft, names: list[str]) -> dict[str, Hierarchy]:
+    return {PART: PARTS_ALONE} | {name: ladder_of(draft, name) for name in names}
 
 
 def wanted_of(draft: Draft, fixed: Levels) -> dict[str, Sensitive]:
@@ -195,7 +203,7 @@ def limits(draft: Draft, rows: pd.DataFrame) -> Limits:
     )
 
 
-def write(draft: Draft, result: Anonymised, *, quasi: list[str], fixed: Levels) -> None:
+def write(draft: Draft, rows: pd.DataFrame, result: Anonymised, *, quasi: list[str], fixed: Levels) -> None:
     """The bundle and its evidence."""
     released = [name for name in (item.name for item in draft.wanted) if name in {*quasi, *fixed}]
     origin = draft.scope[result.kept]
@@ -207,6 +215,13 @@ def write(draft: Draft, result: Anonymised, *, quasi: list[str], fixed: Levels) 
         levels={name: (level, ladder_of(draft, name).height) for name, level in levels.items()},
         ladders={name: ladder_of(draft, name) for name in levels},
         search=proof(draft, result),
+        steps=recipe.of_search(
+            result,
+            with_part(draft, rows, released),
+            hierarchies=all_ladders(draft, released),
+            output=result.frame[[*released, PART]],
+            nonce=draft.room.home.entropy(f"recipe {draft.release}").hex(),
+        ),
     )
     draft.write_dictionary([item for item in draft.wanted if item.name in set(released)])
 
