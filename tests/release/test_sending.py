@@ -480,10 +480,39 @@ def listing(ground, monkeypatch, files):
 def test_attack_a_list_that_promises_what_is_not_there(ground, monkeypatch, files):
     path = listing(ground, monkeypatch, files)
 
-    with pytest.raises(Untrusted):
+    with pytest.raises(Untrusted, match="署名されたものと違います"):
         ground.receive(path)
 
     assert ground.untouched()
+
+
+def test_attack_more_than_a_host_takes(ground, monkeypatch):
+    ground.office.admitted()
+    path = ground.sent()
+    monkeypatch.setattr(package, "MAX_TOTAL_BYTES", 100)
+
+    with pytest.raises(Untrusted, match="署名されたものと違います"):
+        ground.receive(path)
+
+    assert ground.untouched()
+
+
+def test_attack_other_content_sealed_with_the_same_key(ground, monkeypatch, tmp_path):
+    """Whoever came by the key of one package cannot put other content behind its signature."""
+    monkeypatch.setattr(package.os, "urandom", lambda size: b"k" * size)
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    mine.write_text("one")
+    theirs.write_text("two")
+    signed = ground.forged({"file": mine}).read_bytes()
+    other = ground.forged({"file": theirs}).read_bytes()
+    trusted, key = ground.here.trusted, ground.here.private_key
+    path = ground.medium / "mixed"
+    path.write_bytes(signed)
+    start = package.read(path, trusted=trusted).start
+    path.write_bytes(signed[:start] + other[start:])
+
+    with pytest.raises(Untrusted, match="署名されたものと違います"):
+        package.unpack(package.read(path, trusted=trusted), into=tmp_path / "out", key=key)
 
 
 def test_attack_a_file_that_is_another_files_folder(ground, monkeypatch):

@@ -49,6 +49,10 @@ class Event(StrEnum):
     GATEWAY_OPENED = "gateway.opened"
     GATEWAY_CLOSED = "gateway.closed"
     GATEWAY_FAILED = "gateway.failed"
+    GATEWAY_ADMITTED = "gateway.admitted"
+    GATEWAY_REMOVED = "gateway.removed"
+    GATEWAY_PINNED = "gateway.pinned"
+    GATEWAY_REFUSED = "gateway.refused"
     KERNEL_STARTED = "kernel.started"
     KERNEL_STOPPED = "kernel.stopped"
     KERNEL_REFUSED = "kernel.refused"
@@ -125,6 +129,10 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.GATEWAY_OPENED: keys("session analyst project"),
     Event.GATEWAY_CLOSED: keys("session"),
     Event.GATEWAY_FAILED: keys("session verb reference"),
+    Event.GATEWAY_ADMITTED: keys("host analyst purpose certificate"),
+    Event.GATEWAY_REMOVED: keys("host analyst"),
+    Event.GATEWAY_PINNED: keys("certificate address"),
+    Event.GATEWAY_REFUSED: keys("address reason"),
     Event.KERNEL_STARTED: keys("session"),
     Event.KERNEL_STOPPED: keys("session"),
     Event.KERNEL_REFUSED: keys("session protection"),

@@ -22,6 +22,7 @@ COMMANDS = {
     "catalogue": ("workbench.cli.catalogue", "受入済みデータセット / Admitted datasets"),
     "registry": ("workbench.cli.registry", "登録済み判定モデル / Admitted models"),
     "host": ("workbench.cli.host", "分析用の機械（別の場所） / Analysts' machines elsewhere"),
+    "gateway": ("workbench.cli.gateway", "別の機械の分析者のための窓口 / The gateway for other machines"),
     "lab": ("workbench.cli.lab", "分析の部屋（JupyterLab） / The controlled Jupyter environment"),
     "score": ("workbench.cli.score", "支援確認の候補を一覧にする / List candidates for a support check"),
     "audit": ("workbench.cli.audit", "監査ログ / The audit log"),

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.trust import Trusted
+from workbench.governance.hosts import Here
 from workbench.home import Home
+from workbench.lab.gateway.forwarding import far_verbs
 from workbench.lab.gateway.verbs import VERBS
 from workbench.lab.session import Session
 from workbench.release.catalogue import mounts
@@ -24,6 +26,11 @@ def open_session(home: Home, state: State, *, analyst: str, project: str) -> Ses
         analyst=analyst,
         project=project,
         datasets={name: opened.folder for name, opened in found.items()},
-        trusted=Trusted.of(KeyRing.of(home)).to_json(),
-        verbs=VERBS,
+        trusted=trusted_in(home).to_json(),
+        verbs=far_verbs(home, analyst=analyst, purpose=project) if home.is_host else VERBS,
     )
+
+
+def trusted_in(home: Home) -> Trusted:
+    """The keys that a kernel verifies its datasets with: the room's own, or those pinned on a host."""
+    return Here.of(home).trusted if home.is_host else Trusted.of(KeyRing.of(home))

@@ -14,16 +14,29 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from workbench.audit import Event
 from workbench.errors import Refused, WorkbenchError
+from workbench.home import Home
 from workbench.lab.gateway.protocol import Lines, TooLong, answer, parse, refusal
 
 if TYPE_CHECKING:
     from workbench.lab.session import Session
 
 Handler = Callable[["Session", dict[str, Any]], Any]
+
+
+class Speaker(Protocol):
+    """Whom a gateway answers: the session of a lab here, or of one on another machine."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def home(self) -> Home: ...
+    def record(self, event: Event, **details: Any) -> None:
+        """An event of this session in the log."""
+
 
 CONNECTIONS = 8  # at once
 PER_MINUTE = 240  # requests
@@ -56,51 +69,26 @@ class Rate:
         )
 
 
-class Gateway:
-    """Listens at `path` for the kernels of `session`."""
+class Answering:
+    """Answers the lines of one session, whatever way they come."""
 
-    def __init__(self, path: Path, session: "Session", verbs: Mapping[str, Handler]) -> None:
-        self.path = path
+    def __init__(self, session: "Speaker", verbs: Mapping[str, Handler]) -> None:
         self._session = session
         self._verbs = verbs
         self._rate = Rate(PER_MINUTE)
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listening = self._listen()
-        self._thread = threading.Thread(target=self._accept, name="gateway", daemon=True)
-        self._thread.start()
 
-    def close(self) -> None:
-        """Stop listening, end every talk."""
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
+    def end_talks(self) -> None:
+        """End every talk that goes on."""
         with self._lock:
             open_ones = list(self._connections)
         for connection in open_ones:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=5)
-        self.path.unlink(missing_ok=True)
 
-    def _listen(self) -> socket.socket:
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listening.bind(str(self.path))
-        self.path.chmod(0o600)  # in time: nobody connects before it listens
-        if self._session.owner:
-            os.chown(self.path, self._session.owner, self._session.owner)
-        listening.listen(CONNECTIONS)
-        return listening
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
+        """Answer line after line until the other side is done."""
         # What the other side does to its socket is its own affair: the thread ends, the gateway stays.
         with connection, contextlib.suppress(OSError):
             connection.settimeout(IDLE_SECONDS)
@@ -143,7 +131,7 @@ class Gateway:
             verb = request["verb"]
             if verb not in self._verbs:
                 raise unknown_verb(self._verbs)
-            return answer(self._verbs[verb](self._session, request))
+            return answer(self._verbs[verb](cast("Session", self._session), request))
         except WorkbenchError as error:
             return refusal(error if self._may_cross(error) else self._failed(verb, error))
         except Exception as error:
@@ -169,6 +157,44 @@ class Gateway:
             ja=f"総括側で処理できませんでした（番号 {reference}）。この番号を添えて総括担当に知らせてください。",
             en=f"The coordinating body's side could not do this (number {reference}); tell them this number.",
         )
+
+
+class Gateway:
+    """Listens at `path` for the kernels of `session`."""
+
+    def __init__(self, path: Path, session: "Session", verbs: Mapping[str, Handler]) -> None:
+        self.path = path
+        self._session = session
+        self._answering = Answering(session, verbs)
+        self._listening = self._listen()
+        self._thread = threading.Thread(target=self._accept, name="gateway", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening, end every talk."""
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._answering.end_talks()
+        self._thread.join(timeout=5)
+        self.path.unlink(missing_ok=True)
+
+    def _listen(self) -> socket.socket:
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening.bind(str(self.path))
+        self.path.chmod(0o600)  # in time: nobody connects before it listens
+        if self._session.owner:
+            os.chown(self.path, self._session.owner, self._session.owner)
+        listening.listen(CONNECTIONS)
+        return listening
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answering.talk, args=(connection,), daemon=True).start()
 
 
 def too_many_connections() -> Refused:
