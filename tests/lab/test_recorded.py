@@ -1,5 +1,6 @@
 """What the log holds of an analyst's work: the code before it runs, outputs without their content, the whole story."""
 
+import contextlib
 import json
 import time
 from datetime import datetime
@@ -24,7 +25,10 @@ def test_attack_code_runs_although_its_record_is_not_on_disk(session, notebook, 
     flush = os.fdatasync
 
     def full(handle):
-        if b"cell.executed" in os.pread(handle, 1 << 20, 0):
+        content = b""
+        with contextlib.suppress(OSError):  # not every file is open for reading
+            content = os.pread(handle, 1 << 20, 0)
+        if b"cell.executed" in content:
             raise OSError(28, "No space left on device")
         flush(handle)
 

@@ -41,6 +41,7 @@ def audit() -> None:
 def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | None, as_json: bool) -> None:
     """改ざん・削除・挿入・入替・切取り・作り直しがないか確かめる / Check that nothing was changed, removed, added or made again."""
     from workbench.cli.settings import told_as_json, told_as_text
+    from workbench.governance.amounts import otherwise as amounts_otherwise
     from workbench.governance.checkpoints import expect_kept, note_key, read_checkpoint, read_key
     from workbench.governance.people import People
     from workbench.governance.retold import expect_as_told, people_otherwise
@@ -55,6 +56,7 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
             "people": people_otherwise(People(state).all(), records=records),
             "budgets": Ledger(state).otherwise(records),
             "settings": otherwise(home, state, records),
+            "amounts": amounts_otherwise(state, records),
         }
     )
     held = expect_kept(home, state, verified)

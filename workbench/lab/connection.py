@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from jupyter_client.session import DELIM
 from jupyter_server.services.kernels.connection.base import (
     deserialize_msg_from_ws_v1,
     serialize_msg_to_ws_v1,
@@ -17,18 +18,35 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from tornado.web import HTTPError
 
 from workbench.audit import Event
-from workbench.errors import Refused
-from workbench.lab.outputs import SHOWING, described
+from workbench.errors import Refused, Unprotected, WorkbenchError
+from workbench.lab.outgoing import CELL, MB, MESSAGE, Letter, Said, heard
 from workbench.lab.run import code_digest
 
 if TYPE_CHECKING:
     from workbench.lab.session import Session
 
+REMEMBERED = 256
+
 
 class RecordedConnection(ZMQChannelsWebsocketConnection):
-    """Every piece of code is in the log, on disk, before it is forwarded to the kernel."""
+    """
+    Code is in the log, on disk, before it is forwarded to the kernel. What the kernel says is written anew
+    from what a page may have, and counted, before the page has it; it is in the log soon after.
+    """
 
-    _last: Mapping[str, Any] = MappingProxyType({})  # the header of the last piece of code
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.iopub_data_rate_limit = 0  # amounts are ours; the number of messages stays limited by Jupyter
+        self._last: Mapping[str, Any] = MappingProxyType({})  # the header of the last piece of code
+        self._asked: dict[str, Mapping[str, Any]] = {}  # the headers of the last requests
+        self._shown: dict[str, int] = {}  # bytes shown of the last pieces of code
+        self._noted: dict[str, bool] = {}  # where it was said already that something is too large
+        self._unsaid: list[WorkbenchError] = []
+
+    def connect(self) -> Any:
+        """Without waiting for the other side's acknowledgement of each small message (Nagle's algorithm)."""
+        self.websocket_handler.set_nodelay(True)
+        return super().connect()
 
     @property
     def room(self) -> "Session":
@@ -37,33 +55,100 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
         header, content = self._look(incoming_msg)
+        remember(self._asked, str(header.get("msg_id", "")), header)
         if header.get("msg_type") == "execute_request":
             refused = self.room.why_not_run()
             if refused is not None:
                 self._answer_refused(header, refused)
                 return
             self._last = header
-            source = str(content.get("code", ""))
-            extra = content.get("user_expressions") or {}
-            self.room.record(
-                Event.CELL_EXECUTED,
-                cell=str(header.get("msg_id", "")),
-                sha256=code_digest(source),
-                source=source,
-                kernel=str(self.kernel_id),
-                expressions=sorted(map(str, extra.values())),
-            )
+            expressions = content.get("user_expressions") or {}
+            self._record(header, content.get("code"), expressions=sorted(map(str, expressions.values())))
+            self._say_what_waited()
+        elif header.get("msg_type") == "input_reply":
+            # What is typed into a running cell may be run by it.
+            self._record(header, content.get("value"), typed=True)
         super().handle_incoming_message(incoming_msg)
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
-        """What is shown is in the log by kind, size and digest."""
-        _, (_, *parts) = self.session.feed_identities(outgoing_msg)
-        header = self.get_part("header", None, parts)
-        if header.get("msg_type") in SHOWING:
-            parent = self.get_part("parent_header", None, parts)
-            outputs = described(header["msg_type"], self.get_part("content", None, parts))
-            self.room.shown(outputs, cell=str(parent.get("msg_id", "")), kernel=str(self.kernel_id))
-        super().handle_outgoing_message(stream, outgoing_msg)
+        """Let the page have a kernel's message, written anew; what is withheld is told of and in the log."""
+        channel = self.channels[stream] if isinstance(stream, str) else stream
+        # Behind the delimiter stands a signature, which the page's side of the protocol does without.
+        behind = outgoing_msg.index(DELIM) + 2 if DELIM in outgoing_msg else len(outgoing_msg)
+        said = heard(outgoing_msg[behind:])
+        if said is None or self._limit_rate(channel.channel, said.as_parts, [b""] * 4):
+            return
+        cell = said.parent["msg_id"]
+        letter = Letter(room=min(MESSAGE, CELL - self._shown.get(cell, 0)))
+        parts = self._counted(said, letter)
+        remember(self._shown, cell, self._shown.get(cell, 0) + letter.used)
+        self.room.shown([*letter.passed, *letter.withheld], cell=cell, kernel=str(self.kernel_id))
+        if parts:
+            self._on_zmq_reply(channel, parts)
+        if any(one["why"] == "size" for one in letter.withheld) and not self._noted.get(cell):
+            remember(self._noted, cell, True)
+            self._say(too_large())
+
+    def write_stderr(self, error_message: str, parent_header: Any) -> None:
+        """A sentence of ours beneath a cell, also where Jupyter has one."""
+        if error_message.startswith("IOPub message rate exceeded"):
+            error_message = both(too_many())
+        super().write_stderr(error_message, parent_header)
+
+    def _counted(self, said: Said, letter: Letter) -> list[bytes] | None:
+        """The parts that the page gets, once they are counted; None where it gets nothing."""
+        parts = said.written(letter)
+        if parts is None:
+            return None
+        try:
+            warning = self.room.meter.charge(sum(map(len, parts)))
+        except (WorkbenchError, OSError) as refused:
+            letter.withhold_all("day")
+            if not self._noted.get("day"):
+                self._say(refused if isinstance(refused, WorkbenchError) else not_counted())
+            self._noted["day"] = True
+            return self._without_content(said)
+        self._noted.pop("day", None)
+        if warning is not None:
+            self._say(warning)
+        return parts
+
+    def _without_content(self, said: Said) -> list[bytes] | None:
+        """
+        That a request of this page has an end, and nothing that the kernel could put words into.
+
+        Above the day's limit a page would wait for ever without it.
+        """
+        asked = self._asked.get(said.parent["msg_id"])
+        if asked is None or not (said.kind == "status" or said.kind.endswith("_reply")):
+            return None
+        message = self.session.msg(said.kind, content=said.bare(), parent=dict(asked))
+        return [
+            self.session.pack(message[part]) for part in ("header", "parent_header", "metadata", "content")
+        ]
+
+    def _record(self, header: Mapping[str, Any], source: Any, **more: Any) -> None:
+        text = str(source or "")
+        self.room.record(
+            Event.CELL_EXECUTED,
+            cell=str(header.get("msg_id", "")),
+            sha256=code_digest(text),
+            source=text,
+            kernel=str(self.kernel_id),
+            **more,
+        )
+
+    def _say(self, notice: WorkbenchError) -> None:
+        """Beneath the cell that runs; with none, beneath the next."""
+        if self._last:
+            self.write_stderr(both(notice), dict(self._last))
+        else:
+            self._unsaid.append(notice)
+
+    def _say_what_waited(self) -> None:
+        waiting, self._unsaid = self._unsaid, []
+        for notice in waiting:
+            self._say(notice)
 
     def on_kernel_restarted(self) -> None:
         """Say why beneath the last cell, where it was a limit that ended the kernel."""
@@ -92,5 +177,35 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         return self.get_part("header", None, parts), self.get_part("content", None, parts)
 
 
-def both(error: Refused) -> str:
+def remember(known: dict[str, Any], name: str, value: Any) -> None:
+    """The last ones only: names come from the other side."""
+    known.pop(name, None)
+    known[name] = value
+    if len(known) > REMEMBERED:
+        del known[next(iter(known))]
+
+
+def too_large() -> Refused:
+    most, cell = MESSAGE // MB, CELL // MB
+    return Refused(
+        ja=f"出力が大きいため、一部を表示しません（1 回 {most} MB、1 セル {cell} MB まで）。先頭の行や集計だけを表示してください。",
+        en=f"A part of the output is too large to be shown ({most} MB at once, {cell} MB a cell); show its first rows or a summary.",
+    )
+
+
+def too_many() -> Refused:
+    return Refused(
+        ja="出力の回数が多すぎるため、しばらく表示を止めます。ループの中の出力を減らしてください。",
+        en="There are too many outputs at once, so showing them pauses; print less in the loop.",
+    )
+
+
+def not_counted() -> Unprotected:
+    return Unprotected(
+        ja="出力の量を記録できないため、表示しません（ディスクの空きを確かめてください）。",
+        en="The amount of output cannot be recorded, so it is not shown; see that the disk has room.",
+    )
+
+
+def both(error: WorkbenchError) -> str:
     return f"{error.ja} / {error.en}"

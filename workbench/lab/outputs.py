@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import queue
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # The messages that show something, and the output of a notebook that becomes of each.
 SHOWING = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error"})
+MIME = re.compile(r"[a-z]{1,20}/[a-z0-9][a-z0-9.+-]{0,60}", re.ASCII)
 TOLD_EACH = 50  # outputs of one cell in one record; the rest are told together
 
 Output = dict[str, Any]
@@ -40,7 +42,9 @@ def described(kind: str, content: Mapping[str, Any]) -> list[Output]:
 def one(mime: str, value: Any) -> Output:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
     content = text.encode("utf-8", "surrogatepass")
-    return {"mime": mime[:100], "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    # A kernel may call an output what it likes; its name is not to be a value either.
+    named = mime if MIME.fullmatch(mime) else "unknown"
+    return {"mime": named, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def of_cell(outputs: Iterable[Mapping[str, Any]]) -> list[Output]:
@@ -49,10 +53,17 @@ def of_cell(outputs: Iterable[Mapping[str, Any]]) -> list[Output]:
 
 
 def told(outputs: list[Output]) -> dict[str, Any]:
-    """The outputs as details of a record: the first ones each, the rest by number and size."""
-    rest = outputs[TOLD_EACH:]
+    """
+    The outputs as details of a record: the first ones each, the rest by number and size.
+
+    What has a reason (`why`) did not reach the page.
+    """
+    shown = [entry for entry in outputs if "why" not in entry]
+    withheld = [entry for entry in outputs if "why" in entry]
+    rest = shown[TOLD_EACH:]
     more = {"more": len(rest), "more_size": sum(entry["size"] for entry in rest)} if rest else {}
-    return {"outputs": outputs[:TOLD_EACH], **more}
+    kept = {"withheld": withheld[:TOLD_EACH], "more_withheld": max(len(withheld) - TOLD_EACH, 0)}
+    return {"outputs": shown[:TOLD_EACH], **more, **(kept if withheld else {})}
 
 
 class OutputLog:

@@ -250,7 +250,7 @@ class MeterHandler(RoomHandler):
     @authenticated
     @authorized
     async def get(self) -> None:
-        await self.tell(lambda: {"shown": 0, "limit": 100_000_000})
+        await self.tell(lambda: self.room.meter.amount().to_json())
 
 
 class NoticeHandler(RoomHandler):

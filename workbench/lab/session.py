@@ -10,13 +10,16 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from workbench.artifact.canonical import sha256
 from workbench.audit import Event
-from workbench.errors import Refused
+from workbench.errors import Refused, Unprotected
+from workbench.governance.amounts import Meter
+from workbench.governance.signed_settings import KINDS, expect_newest, in_force, record_overdue
 from workbench.home import Home
 from workbench.lab import cgroups, disk, quota, run_folder
 from workbench.lab.cgroups import Group
@@ -68,6 +71,7 @@ class Session:
         self._folders: dict[str, Path] = {}
         self._closed = False
         self._refuse_unprotected()
+        expect_settings(home, state)
         self.workspace = Workspace.of(home, analyst=analyst)
         self.owner = self.workspace.owner
         quota.clear_leftovers(home.workspaces)
@@ -78,6 +82,7 @@ class Session:
         self._trusted.chmod(0o644)
         self._gateway = Gateway(self._folder / "gateway.sock", self, verbs)
         self._outputs = OutputLog(self)
+        self.meter = Meter(home, state, person=analyst, session=self.id)
         self._opened()
 
     def __enter__(self) -> "Session":
@@ -115,7 +120,7 @@ class Session:
 
     def why_not_run(self) -> Refused | None:
         """Why no more code is run in this session for now, or None; to be asked before each piece of code."""
-        return disk.why_full(self.workspace.folder, size=self._limits.disk)
+        return self.meter.why_not_more() or disk.why_full(self.workspace.folder, size=self._limits.disk)
 
     def notices(self) -> list[str]:
         """What whoever opens this room must know about it, one line for each, in both languages."""
@@ -186,6 +191,7 @@ class Session:
         if self._quota is not None:
             self._quota.release()
         self._outputs.close()
+        self.meter.close()
         self.record(Event.GATEWAY_CLOSED)
 
     def _remove_group(self, kernel: str) -> None:
@@ -207,6 +213,7 @@ class Session:
 
     def _opened(self) -> None:
         self.record(Event.GATEWAY_OPENED, analyst=self.analyst, project=self.project)
+        record_overdue(self.home, self.state, session=self.id)
         for name, folder in sorted(self.datasets.items()):
             if not MOUNT_NAME.fullmatch(name):
                 raise Refused(
@@ -215,6 +222,15 @@ class Session:
                 )
             manifest = sha256((folder / "manifest.json").read_bytes())
             self.record(Event.DATASET_OPENED, manifest=manifest, dataset=name)
+
+
+def expect_settings(home: Home, state: State) -> None:
+    """Untrusted where a signed setting was forged, or an older one put back."""
+    # Who may not read the log's files leaves the second to `workbench audit verify`.
+    with suppress(Unprotected):
+        expect_newest(home, state)
+    for name in KINDS:
+        in_force(home, state, name)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
