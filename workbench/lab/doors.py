@@ -87,7 +87,7 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
         "config": frozenset({"read"}),
         "contents": frozenset({"read", "write"}),
         "csp": frozenset({"write"}),
-        "events": frozenset({"read"}),
+        "events": frozenset({"execute"}),  # subscribing; "write" would forge them
         "kernels": frozenset({"read", "write", "execute"}),
         "kernelspecs": frozenset({"read"}),
         "sessions": frozenset({"read", "write"}),

@@ -104,7 +104,8 @@ class Page(JupyterHandler):
         super().set_default_headers()
         self.set_header("Content-Security-Policy", FORM_POLICY)
         self.set_header("Cache-Control", "no-store")
-        self.set_header("Referrer-Policy", "no-referrer")
+        # Stricter, and browsers would send the form from nowhere ("null"), which Jupyter refuses.
+        self.set_header("Referrer-Policy", "same-origin")
 
     @property
     def reception(self) -> Reception:

@@ -147,6 +147,8 @@ def settings(*, folder: Path, port: int, root: Path, identity: type = LabIdentit
                     "Referrer-Policy": "same-origin",
                 },
                 "xsrf_cookie_kwargs": {"samesite": "Strict"},
+                # Lab is as it was shipped: the page need not ask whether to build it anew.
+                "page_config_data": {"buildAvailable": False, "buildCheck": False},
             },
             "answer_yes": True,
         }
