@@ -91,5 +91,5 @@ def demonstration(tmp_path) -> Home:
 @pytest.fixture(autouse=True)
 def without_the_testers_settings(monkeypatch):
     """Whoever runs the tests may have a home, a language or a passphrase of their own."""
-    for name in ("HOME", "LANG", "STATE_URL", "KEY_PASSPHRASE", "PERSON", "ENGINE", "MEMORY"):
+    for name in ("HOME", "LANG", "STATE_URL", "KEY_PASSPHRASE", "PERSON", "ENGINE", "MEMORY", "SANDBOX"):
         monkeypatch.delenv(f"WORKBENCH_{name}", raising=False)

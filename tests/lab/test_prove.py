@@ -200,7 +200,7 @@ def relaunch(monkeypatch, tmp_path, line, instead):
 
 
 def assert_found(acts, monkeypatch):
-    monkeypatch.setattr(prove, "why_not_available", lambda: None)
+    monkeypatch.setattr(prove, "why_not_available", lambda _: None)
     # The file system of a workspace stops some acts once more: it runs no program and follows no link.
     monkeypatch.setattr(prove.quota, "hold", lambda *_, **__: None)
     monkeypatch.setattr(prove, "ACTS", {name: ACTS[name] for name in acts})

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from workbench.lab.seccomp import MACHINES, REFUSED, program
+from workbench.lab.seccomp import MACHINES, PRETENDED, PRLIMIT, REFUSED, REFUSED_ALONE, program
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 
@@ -97,3 +97,45 @@ def test_nothing_types_into_the_operators_terminal(machine):
     assert ask(special["ioctl"], 0, 0x5412) == fails(errno.EPERM)
     assert ask(special["ioctl"], 0, 0xDEAD00005412) == fails(errno.EPERM)  # only the low half counts
     assert ask(special["ioctl"], 0, 0x5413) == ALLOW
+
+
+@pytest.fixture(params=sorted(MACHINES))
+def alone(request):
+    """The filter that no namespaces stand behind."""
+    column, architecture, *_, socket, _ = MACHINES[request.param]
+    filter_bytes = program(request.param, alone=True)
+
+    def ask(number, *arguments):
+        return judge(filter_bytes, architecture=architecture, number=number, arguments=arguments)
+
+    return ask, column, socket
+
+
+def test_without_namespaces_what_reaches_others_is_refused_too(alone):
+    ask, column, socket = alone
+    rows = [*REFUSED.values(), *REFUSED_ALONE.values()]
+
+    assert {ask(row[column]) for row in rows if row[column] is not None} == {fails(errno.EPERM)}
+    assert ask(socket, 1, 1) == ALLOW
+    assert {ask(socket, family, 1) for family in (2, 10, 16, 40)} == {fails(errno.EOPNOTSUPP)}
+
+
+def test_without_namespaces_a_process_limits_itself_and_no_other(alone):
+    ask, column, _ = alone
+
+    assert ask(PRLIMIT[column], 0, 7) == ALLOW
+    assert ask(PRLIMIT[column], 4711, 7) == fails(errno.EPERM)
+
+
+def test_without_namespaces_modes_and_times_are_left_as_they_are(alone):
+    ask, column, _ = alone
+
+    assert {ask(row[column]) for row in PRETENDED.values() if row[column] is not None} == {fails(0)}
+
+
+def test_no_call_is_in_two_lists():
+    for column in (0, 1):
+        rows = (*REFUSED.values(), *REFUSED_ALONE.values(), *PRETENDED.values(), PRLIMIT)
+        numbers = [row[column] for row in rows if row[column] is not None]
+
+        assert len(numbers) == len(set(numbers))

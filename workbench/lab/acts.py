@@ -36,7 +36,7 @@ PATIENCE = 20  # seconds for one act
 class Act:
     """
     `root`: outside the sandbox it takes root to do this. `later`: only the room can see whether it worked.
-    `alone`: it needs the end of its kernel. `inside`: there is nothing to see outside a sandbox.
+    `alone`: it takes the first process of a sandbox, or its end. `inside`: there is nothing to see outside a sandbox.
     """
 
     ja: str
@@ -244,9 +244,9 @@ def end_process(targets: Targets) -> bool:
 
 def read_inherited(_: Targets) -> bool:
     """Look through every open file for one that the room forgot to close."""
-    for name in os.listdir("/proc/self/fd"):
+    for number in range(1 << 12):
         try:
-            if MARK in os.pread(int(name), 1 << 16, 0):
+            if MARK in os.pread(number, 1 << 16, 0):
                 return True
         except OSError:
             continue
@@ -259,15 +259,19 @@ def read_own_environment(_: Targets) -> bool:
 
 def outlive(targets: Targets) -> bool:
     """Leave a process behind that still writes when the kernel is gone."""
-    if os.fork() == 0:
-        os.setsid()
+    here = os.open(targets["workspace"], os.O_RDONLY)  # its name may be gone by then
+    first = os.fork()
+    if first == 0:
+        with contextlib.suppress(OSError):
+            os.setsid()
         if os.fork() == 0:
             for stream in (0, 1, 2):
                 os.close(stream)
             time.sleep(0.7)
-            with open(targets["workspace"] + "/outlived", "w", encoding="utf-8"):
-                os._exit(0)
+            os.close(os.open("outlived", os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=here))
+            os._exit(0)
         os._exit(0)
+    os.waitpid(first, 0)  # by now it is on its own
     return True
 
 
@@ -444,7 +448,11 @@ ACTS: dict[str, Act] = {
     "device": Act("機器ファイルを開く", "open a device", open_kernel_messages, root=True),
     "file-names": Act("ファイルの有無と大きさを調べる", "ask whether a file is there", ask_about_file),
     "mount-names": Act(
-        "マウント表から名前を知る", "learn names from the table of mounts", read_mounts, inside=True
+        "マウント表から名前を知る",
+        "learn names from the table of mounts",
+        read_mounts,
+        inside=True,
+        alone=True,
     ),
     "watch": Act("フォルダーの使われ方を見張る", "watch a folder being used", watch_folder),
     "mode": Act("ファイルの権限を変える", "change who may open a file", open_to_all),
@@ -477,7 +485,9 @@ ACTS: dict[str, Act] = {
     "inherited-environment": Act(
         "受け継いだ環境変数を読む", "read an inherited variable", read_own_environment
     ),
-    "own-memory": Act("自分のメモリーを直接書く", "write to memory through /proc", write_own_memory),
+    "own-memory": Act(
+        "自分のメモリーを直接書く", "write to memory through /proc", write_own_memory, alone=True
+    ),
     "outlive": Act("カーネルの終了後も居残る", "outlive the kernel", outlive, later=True, alone=True),
     # network
     "tcp": Act("TCP で外へつなぐ", "connect by TCP", hears(INET, STREAM, "tcp")),
@@ -558,8 +568,11 @@ def apart(name: str, targets: Targets) -> dict[str, Any]:
 
 
 def main(names: str, targets: Targets) -> None:
-    for name in names.split(","):
-        print(json.dumps({"act": name, **apart(name, targets)}), flush=True)
+    """Try acts; a single one in this very process, which is what a kernel would be."""
+    listed = names.split(",")
+    run = apart if len(listed) > 1 else attempt
+    for name in listed:
+        print(json.dumps({"act": name, **run(name, targets)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -31,10 +31,12 @@ def bind(told: dict[str, Any]) -> None:
     for name, value in told["resources"].items():
         limit(getattr(resource, name), value)
     try:
-        landlock.restrict(told["rules"])
+        landlock.restrict(told["rules"], network=told.get("network", True))
     except OSError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(UNPROTECTED)
+    for folder in told.get("folders", ()):
+        os.makedirs(folder, exist_ok=True)  # by now with the kernel's own rights
 
 
 if __name__ == "__main__":

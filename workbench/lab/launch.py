@@ -1,7 +1,8 @@
 """
 The step between the room and bubblewrap: run as a script of its own, with the standard library alone.
 
-It reads a plan (see `sandbox.py`), closes every door it inherited, and becomes bubblewrap. As root it first
+It reads a plan (see `sandbox.py`), closes every door it inherited, and becomes bubblewrap; or, where there are
+no namespaces (`bound.py`), it starts the kernel itself and stays as the one that ends it. As root it first
 makes the sources readable to an unprivileged user at neutral places and under neutral names, in a mount
 namespace of its own (the interpreter may stand in a private home), and then becomes that user for good: a user
 namespace made by root would map the sandbox's files to root.
@@ -14,11 +15,13 @@ import json
 import os
 import signal
 import sys
+from typing import Any
 
 CLONE_NEWNS = 0x00020000
 MS_RDONLY, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
+BY_FILTER = 2
 UNPROTECTED = 14
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -101,6 +104,53 @@ def seal(number: int, content: bytes) -> None:
     os.close(handle)
 
 
+def bind(program: bytes) -> None:
+    """Keep to a filter of system calls, for good."""
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
+
+    steps = ctypes.create_string_buffer(program, len(program))
+    whole = Program(len(program) // 8, ctypes.cast(steps, ctypes.c_void_p))
+    call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", PR_SET_SECCOMP, BY_FILTER, ctypes.byref(whole), 0, 0)
+
+
+def supervise(plan: dict[str, Any]) -> None:
+    """
+    Start the kernel bound, in our process group, which it cannot leave; end the whole group with it.
+
+    Where there are no process namespaces this is what keeps anything from outliving its kernel: whoever ends us
+    by the group ends all, and when the room dies we are told and do it ourselves.
+    """
+    if os.getpgrp() != os.getpid():
+        os.setsid()
+    call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+    call("prctl", PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    expect_room(plan)
+    kernel = os.fork()
+    if kernel == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        os.chdir(plan["folder"])
+        bind(base64.b64decode(plan["filter"]))
+        os.execve(plan["arguments"][0], plan["arguments"], plan["environment"])  # noqa: S606
+    ended = status = 0
+    while ended != kernel:
+        ended, status = os.wait()
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+        os.killpg(0, signal.SIGKILL)  # something is left: all of us go
+    code = os.waitstatus_to_exitcode(status)
+    sys.exit(code if code >= 0 else 128 - code)
+
+
+def expect_room(plan: dict[str, Any]) -> None:
+    if os.getppid() != plan["parent"]:
+        sys.exit(UNPROTECTED)  # the room is gone already: nobody would end this kernel
+
+
 def main(path: str) -> None:
     with open(path, encoding="utf-8") as file:
         plan = json.load(file)
@@ -115,12 +165,13 @@ def main(path: str) -> None:
     os.umask(0o077)
     # Bubblewrap passes on what it inherits: an open file of the room would be open in the sandbox.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    if "filter" in plan:
+        supervise(plan)
     for number, content in enumerate(plan["sealed"], start=plan["first_sealed"]):
         seal(number, base64.b64decode(content))
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != plan["parent"]:
-        sys.exit(UNPROTECTED)  # the room is gone already: nobody would end this kernel
+    expect_room(plan)
     os.execve(plan["arguments"][0], plan["arguments"], {})  # noqa: S606
 
 

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import Refused
-from workbench.lab import acts, quota, run_folder
+from workbench.lab import acts, modes, quota, run_folder
 from workbench.lab.acts import ACTS, MARK, Targets
 from workbench.lab.limits import MB, Limits
+from workbench.lab.modes import Mode
 from workbench.lab.planted import WORKSPACE as PLANTED_WORKSPACE
 from workbench.lab.planted import plant
 from workbench.lab.probe import why_not_available
@@ -35,7 +36,6 @@ from workbench.lab.sandbox import (
     PACKAGES,
     WORKSPACE,
     Sandbox,
-    launch_command,
 )
 
 DATASET = "planted-1.0.0"
@@ -85,9 +85,14 @@ class Proof:
 Runner = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 
 
-def prove() -> Proof:
-    """Every act in the sandbox that kernels get. Raises Unprotected where there is none."""
-    reason = why_not_available()
+def prove(mode: Mode | None = None) -> Proof:
+    """
+    Every act in what holds kernels here; `mode` is the way that was chosen when it is not given.
+
+    Raises Unprotected where there is none.
+    """
+    mode = mode or modes.chosen()
+    reason = why_not_available(mode)
     if reason is not None:
         raise reason
     owner = OWNERS[-1] if os.geteuid() == 0 else None
@@ -100,8 +105,8 @@ def prove() -> Proof:
             owner=owner,
             limits=LIMITS,
         )
-        room = Room(root=owner is not None, quota=kept)
-        verdicts = battery(sandboxed(sandbox, targets), targets)
+        room = Room(root=owner is not None, quota=kept, namespaces=mode is Mode.SANDBOX)
+        verdicts = battery(sandboxed(sandbox, targets, mode), targets)
         return Proof([judged(verdict, room) for verdict in verdicts], room)
 
 
@@ -127,16 +132,16 @@ def ground(*, owner: int | None) -> Iterator[tuple[Path, Targets]]:
         run_folder.remove(folder)
 
 
-def sandboxed(sandbox: Sandbox, targets: Targets) -> Runner:
+def sandboxed(sandbox: Sandbox, targets: Targets, mode: Mode) -> Runner:
     """Runs acts in the sandbox."""
-    told = json.dumps(targets | INSIDE)
 
     def run(names: Sequence[str]) -> subprocess.CompletedProcess[str]:
         folder = run_folder.make()
         try:
-            script = f"{CODE}/workbench/lab/acts.py"
-            words = ["python", "-I", "-S", script, ",".join(names), told]
-            return attempt(launch_command(sandbox, words, folder=folder), targets)
+            inside = {name: modes.place(mode, at, folder=folder) for name, at in INSIDE.items()}
+            told = json.dumps(targets | inside)
+            words = ["python", "-I", "-S", f"{CODE}/workbench/lab/acts.py", ",".join(names), told]
+            return attempt(modes.launch_command(mode, sandbox, words, folder=folder), targets)
         finally:
             run_folder.remove(folder)
 
@@ -169,7 +174,7 @@ def attempt(command: list[str], targets: Targets) -> subprocess.CompletedProcess
 
 
 def battery(run: Runner, targets: Targets, acts: Sequence[str] = tuple(ACTS)) -> list[Verdict]:
-    """Run the acts; those that need the end of their kernel get one of their own."""
+    """Run the acts; those that need a sandbox of their own get one."""
     verdicts = {}
     for names in ([name for name in acts if not ACTS[name].alone], *([n] for n in acts if ACTS[n].alone)):
         if names:

@@ -15,7 +15,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
 from workbench.errors import Unprotected
-from workbench.lab.sandbox import CONNECTION, SOCKETS, launch_command
+from workbench.lab.modes import launch_command, place
+from workbench.lab.sandbox import CONNECTION, SOCKETS
 from workbench.lab.session import Session
 
 SOCKET_PREFIX = "s"
@@ -52,10 +53,11 @@ class SandboxProvisioner(LocalProvisioner):
         return kwargs | {"cmd": self._command(sockets), "cwd": None}
 
     def _command(self, sockets: Path) -> list[str]:
+        folder, mode = Path(str(self.folder)), self.room.mode
         inside = {
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in self.connection_info.items()
-        } | {"ip": f"{SOCKETS}/{SOCKET_PREFIX}"}
+        } | {"ip": place(mode, f"{SOCKETS}/{SOCKET_PREFIX}", folder=folder)}
         # The kernelspec's words and no more: what a client appends does not reach the kernel.
         command = [word.replace("{connection_file}", CONNECTION) for word in self.kernel_spec.argv]
         sandbox = self.room.sandbox(
@@ -63,7 +65,7 @@ class SandboxProvisioner(LocalProvisioner):
             connection=json.dumps(inside).encode(),
             group=self.room.kernel_group(str(self.kernel_id)),
         )
-        return launch_command(sandbox, command, folder=Path(str(self.folder)))
+        return launch_command(mode, sandbox, command, folder=folder)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start it. Its own output goes nowhere: what a kernel prints past Jupyter is not for our terminal."""

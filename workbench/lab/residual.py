@@ -12,10 +12,15 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Room:
-    """What this machine gives: a user of its own for each workspace (`root`), a file system of its own (`quota`)."""
+    """
+    What this machine gives: a user of its own for each workspace (`root`), a file system of its own (`quota`).
+
+    `namespaces` is False where the room was opened without them; see `bound.py`.
+    """
 
     root: bool
     quota: bool
+    namespaces: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,40 @@ RESIDUAL = MappingProxyType(
             "each file is bounded.",
         ),
         "mount-names": Residual(
-            lambda room: not room.root,
+            lambda room: not (room.root and room.namespaces),
             "マウント表に、ホームと Python を置いたフォルダーの名前が出ます（中身は読めません）。"
-            "人・事業・機械の名前を含まない場所に置いてください。root の部屋では出ません。",
+            "人・事業・機械の名前を含まない場所に置いてください。root の部屋の bubblewrap では出ません。",
             "The table of mounts shows the names of the folders that the home and Python stand in, never their "
-            "content: keep them in places not named after people, projects or machines. A room of root shows none.",
+            "content: keep them in places not named after people, projects or machines. A sandbox of root shows "
+            "none.",
+        ),
+        "file-names": Residual(
+            lambda room: not room.namespaces,
+            "ファイルの中身は読めませんが、名前を言い当てればその有無・大きさ・日時は分かります。"
+            "人や事業の名前をファイル名に使わないでください。",
+            "No content can be read, but whoever guesses a path learns that a file is there, its size and its time: "
+            "give files no names of people or projects.",
+        ),
+        "path-socket": Residual(
+            lambda room: not room.namespaces,
+            "カーネルの利用者に開かれているソケット（データベースや Docker など）には届きます。"
+            "この機械で、そのようなソケットをすべての利用者に開かないでください。",
+            "A socket in the file system that is open to the kernel's user (a database, Docker) can be reached: "
+            "keep none on this machine that is open to everyone.",
+        ),
+        "fill-temporary": Residual(
+            lambda room: not room.namespaces,
+            "一時領域は作業場所の中にあり、作業場所と合わせて上限を見ます。",
+            "What is temporary is kept in the workspace and counts against its limit.",
         ),
     }
+)
+
+# What a room without namespaces cannot do for the analyst, said with the risks each time it is opened.
+LACKING = (
+    "この囲い（landlock）では、multiprocessing・joblib のプロセス並列、「!」で始まる行の出力が使えないことがあります。",
+    "Held this way (landlock), process pools of multiprocessing and joblib, and what lines that begin with '!' "
+    "print, may not work.",
 )
 
 

@@ -6,7 +6,8 @@ package, all read-only; the admitted datasets, read-only; a workspace; a folder 
 socket to the gateway. Network, processes and shared memory are its own and empty. What is not named in a
 `Sandbox` does not exist inside.
 
-There is no way to run a kernel without it: where the operating system cannot give it, `probe.py` says why.
+There is no way to run a kernel without it: where the operating system cannot give it, `probe.py` says why, and
+`bound.py` has what can be chosen instead.
 """
 
 import base64
@@ -267,8 +268,12 @@ def processors_of(sandbox: Sandbox) -> list[int]:
 
 def command_inside(command: list[str], sandbox: Sandbox) -> list[str]:
     """`command` behind the step that sets the limits and gives up rights."""
-    python = interpreter().executable
     resources = sandbox.limits.resources(grouped=sandbox.group is not None)
-    told = {"resources": resources, "rules": landlock.rules_of(USES)}
+    return inside_command(command, {"resources": resources, "rules": landlock.rules_of(USES)})
+
+
+def inside_command(command: list[str], told: Mapping[str, Any]) -> list[str]:
+    """`command` behind the step inside, which is told what to keep to."""
+    python = interpreter().executable
     shim = [python, "-I", "-S", f"{CODE}/workbench/lab/inside.py", json.dumps(told)]
     return [*shim, *(python if word == "python" else word for word in command[:1]), *command[1:]]

@@ -83,6 +83,63 @@ REFUSED: dict[str, tuple[int | None, int]] = {
     "modify_ldt": (154, None),
 }
 
+# Refused as well where no namespaces hold a kernel apart: what reaches others, and what leaves the process group
+# that a kernel is ended by.
+REFUSED_ALONE: dict[str, tuple[int | None, int]] = {
+    "setsid": (112, 157),
+    "setpgid": (109, 154),
+    # memory and messages shared with every process of the user
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    # other processes of the user
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    # files that Landlock lets nobody open can still be watched, and given other owners and attributes
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
+    "chown": (92, None),
+    "lchown": (94, None),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+}
+# Said to be done and not done: ordinary copies and archives ask for a mode and a time, libzmq for a way to be
+# scheduled, and all of them stop at a refusal.
+PRETENDED: dict[str, tuple[int | None, int]] = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "sched_setscheduler": (144, 119),
+}
+PRLIMIT = (302, 261)
+
 # name of the machine: (column of REFUSED, AUDIT_ARCH value, clone, clone3, socket, ioctl)
 MACHINES: dict[str, tuple[int, int, int, int, int, int]] = {
     "x86_64": (0, 0xC000003E, 56, 435, 41, 16),
@@ -167,10 +224,14 @@ def supported() -> bool:
     return platform.machine() in MACHINES
 
 
-def program(machine: str | None = None) -> bytes:
-    """The filter for `machine` (this one when not given), as the array of steps that the kernel loads."""
+def program(machine: str | None = None, *, alone: bool = False) -> bytes:
+    """
+    The filter for `machine` (this one when not given), as the array of steps that the kernel loads.
+
+    `alone` where no namespaces stand behind it.
+    """
     column, architecture, clone, clone3, socket, ioctl = MACHINES[machine or platform.machine()]
-    numbers = (row[column] for row in REFUSED.values())
+    rows = [*REFUSED.values(), *(REFUSED_ALONE.values() if alone else ())]
     return b"".join(
         (
             _step(_LOAD, _ARCHITECTURE),
@@ -180,12 +241,29 @@ def program(machine: str | None = None) -> bytes:
             _step(_LOAD, _NUMBER),
             _step(_AT_LEAST, X32_CALLS, no=1),
             _step(_RETURN, _KILL),
-            *(_when_equal(number, _fail(errno.EPERM)) for number in numbers if number is not None),
+            *(_when_equal(row[column], _fail(errno.EPERM)) for row in rows if row[column] is not None),
+            *(_alone(column) if alone else ()),
             # clone3 hides its flags behind a pointer that a filter cannot follow; ENOSYS sends libc to clone.
             _when_equal(clone3, _fail(errno.ENOSYS)),
             _when_equal(clone, _clone()),
-            _when_equal(socket, _socket()),
+            _when_equal(socket, _unix_socket() if alone else _socket()),
             _when_equal(ioctl, _ioctl()),
             _step(_RETURN, _ALLOW),
         )
     )
+
+
+def _alone(column: int) -> list[bytes]:
+    """The steps for calls that are neither let through nor refused as a whole."""
+    pretended = [row[column] for row in PRETENDED.values() if row[column] is not None]
+    of_itself = _step(_LOAD, _argument(0)) + _step(_EQUAL, 0, yes=1) + _fail(errno.EPERM)
+    return [
+        *(_when_equal(number, _fail(0)) for number in pretended if number is not None),
+        _when_equal(PRLIMIT[column], of_itself + _step(_RETURN, _ALLOW)),
+    ]
+
+
+def _unix_socket() -> bytes:
+    """Unix sockets and nothing else: there is no empty network to have TCP in."""
+    unix = _when_equal(AF_UNIX, _step(_RETURN, _ALLOW))
+    return _step(_LOAD, _argument(0)) + unix + _fail(errno.EOPNOTSUPP)

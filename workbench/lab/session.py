@@ -21,13 +21,14 @@ from workbench.errors import Refused, Unprotected
 from workbench.governance.amounts import Meter
 from workbench.governance.signed_settings import KINDS, expect_newest, in_force, record_overdue
 from workbench.home import Home
-from workbench.lab import cgroups, disk, quota, run_folder
+from workbench.lab import cgroups, disk, modes, quota, run_folder
 from workbench.lab.cgroups import Group
 from workbench.lab.gateway.server import Gateway, Handler
 from workbench.lab.limits import MB, Limits
+from workbench.lab.modes import Mode
 from workbench.lab.outputs import Output, OutputLog
 from workbench.lab.probe import why_not_available
-from workbench.lab.residual import Room, of_room
+from workbench.lab.residual import LACKING, Room, of_room
 from workbench.lab.sandbox import Sandbox
 from workbench.lab.workspace import Workspace
 from workbench.state import State
@@ -39,6 +40,8 @@ PATIENCE = 10
 class Session:
     """
     An open session; use it as a context manager.
+
+    `mode` is how its kernels are held: the way that was chosen when it is not given.
 
     `datasets` are the admitted bundles to mount, by `<name>-<version>`; `trusted` is the text of the public
     keys that the kernel verifies them with. Raises Unprotected where no kernel can be sandboxed.
@@ -55,6 +58,7 @@ class Session:
         trusted: bytes,
         verbs: Mapping[str, Handler],
         limits: Limits | None = None,
+        mode: Mode | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.home = home
@@ -63,6 +67,7 @@ class Session:
         self.project = project
         self.datasets = dict(datasets)
         self._limits = limits or Limits()
+        self.mode = mode or modes.chosen()
         self._kernels: dict[str, subprocess.Popen[bytes]] = {}
         run_folder.clear_leftovers()
         cgroups.clear_leftovers()
@@ -122,10 +127,19 @@ class Session:
         """Why no more code is run in this session for now, or None; to be asked before each piece of code."""
         return self.meter.why_not_more() or disk.why_full(self.workspace.folder, size=self._limits.disk)
 
+    @property
+    def kind(self) -> Room:
+        """What holds its kernels, as `residual.py` asks for it."""
+        return Room(
+            root=self.owner is not None,
+            quota=self._quota is not None,
+            namespaces=self.mode is Mode.SANDBOX,
+        )
+
     def notices(self) -> list[str]:
         """What whoever opens this room must know about it, one line for each, in both languages."""
-        risks = of_room(Room(root=self.owner is not None, quota=self._quota is not None))
-        return [f"{act}: {risk.ja} / {risk.en}" for act, risk in risks.items()]
+        risks = [f"{act}: {risk.ja} / {risk.en}" for act, risk in of_room(self.kind).items()]
+        return risks if self.kind.namespaces else [*risks, " / ".join(LACKING)]
 
     def kernel_group(self, kernel: str) -> Group | None:
         """A new control group for this kernel, or None where there are none; one of its last run is removed."""
@@ -157,7 +171,7 @@ class Session:
 
     def kernel_started(self, kernel: str, process: subprocess.Popen[bytes]) -> None:
         self._kernels[kernel] = process
-        self.record(Event.KERNEL_STARTED, kernel=kernel)
+        self.record(Event.KERNEL_STARTED, kernel=kernel, held_by=self.mode)
 
     def kernel_stopped(self, kernel: str) -> None:
         if self._kernels.pop(kernel, None) is not None:
@@ -206,7 +220,7 @@ class Session:
         return quota.hold(self.workspace.folder, size=self._limits.disk, owner=self.owner)
 
     def _refuse_unprotected(self) -> None:
-        reason = why_not_available()
+        reason = why_not_available(self.mode)
         if reason is not None:
             self.record(Event.KERNEL_REFUSED, protection="sandbox")
             raise reason
