@@ -17,7 +17,7 @@ from workbench.artifact.trust import ADMITTERS
 from workbench.governance.charter import Project, Projects
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
-from workbench.lab import run_folder
+from workbench.lab import quota, run_folder
 from workbench.lab.probe import why_not_available
 from workbench.lab.sandbox import launch_command
 from workbench.lab.session import Session
@@ -27,7 +27,9 @@ from workbench.state import State
 
 @pytest.fixture
 def home(tmp_path):
-    return Home.create(tmp_path / "home", seed=1)
+    made = Home.create(tmp_path / "home", seed=1)
+    yield made
+    quota.clear_leftovers(made.workspaces)  # of rooms that a test killed
 
 
 @pytest.fixture
