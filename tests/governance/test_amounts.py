@@ -75,6 +75,15 @@ def test_it_is_said_once_for_each_time_the_threshold_is_passed(meter, state):
     assert [one["bytes"] for one in told(state, Event.OUTPUT_WARNED)] == [120_000, 210_000]
 
 
+def test_where_nothing_can_be_said_it_is_said_with_the_next_output(meter, state):
+    mine = meter()
+
+    assert mine.charge(THRESHOLD + 1, can_say=False) is None
+    assert len(told(state, Event.OUTPUT_WARNED)) == 1
+    assert mine.charge(1) is not None
+    assert len(told(state, Event.OUTPUT_WARNED)) == 1
+
+
 def test_attack_a_new_session_to_begin_again_from_nothing(meter, state):
     first = meter()
     first.charge(60_000)

@@ -4,9 +4,11 @@ import base64
 import json
 import re
 
+import nbformat
 import pandas as pd
 import pytest
 
+from workbench.lab.contents import notebook_shown
 from workbench.lab.outgoing import CELL, KINDS, LONG, MESSAGE, NOT_SHOWN, UNREAD, Letter, header, heard
 from workbench.lab.outputs import SHOWING
 
@@ -249,6 +251,29 @@ def test_attack_fields_of_another_type_than_they_should_be(kind, value):
 
 def test_half_of_a_character_does_not_stop_the_output():
     assert passed("stream", {"name": "stdout", "text": "a\ud800b"})["text"] == "ab"
+
+
+def test_attack_html_that_a_kernel_wrote_into_the_file_of_a_notebook():
+    outputs = [
+        nbformat.v4.new_output(
+            "display_data", {"text/plain": "x", "text/html": "<img src=http://attacker/>"}
+        ),
+        nbformat.v4.new_output("execute_result", {"application/javascript": "fetch(1)"}, execution_count=1),
+        nbformat.v4.new_output("stream", text="hello"),
+        nbformat.v4.new_output("error", ename="E", evalue="v", traceback=["a", "b"]),
+    ]
+    cell = nbformat.v4.new_code_cell("1", outputs=outputs, metadata={"trusted": True})
+    raw = nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
+    notebook = notebook_shown(raw, "n.ipynb")["content"]
+
+    nbformat.validate(notebook)
+    assert [one.output_type for one in notebook.cells[0].outputs] == [one.output_type for one in outputs]
+    assert "attacker" not in json.dumps(notebook)
+    assert "fetch" not in json.dumps(notebook)
+    assert notebook.cells[0].outputs[2].text == "hello"
+    # What is saved from the page again is the same.
+    again = notebook_shown(nbformat.writes(notebook).encode(), "n.ipynb")["content"]
+    assert again == notebook
 
 
 class TestSizes:

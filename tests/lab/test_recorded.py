@@ -146,12 +146,44 @@ def test_the_story_in_english_and_in_japanese():
 
     en, ja = described(told, language="en"), described(told, language="ja")
     assert en.splitlines()[0] == (
-        "Session s1: mori (purpose attendance), 2026-04-01T09:00:00Z to 2026-04-01T10:00:00Z "
-        "(1:00:00, no end recorded), 2 cells, datasets child-year-1 (named in cells 1)"
+        "Session s1: mori (purpose attendance), logged in -, 2026-04-01T09:00:00Z to 2026-04-01T10:00:00Z "
+        "(1:00:00, no end recorded), 2 cells, 1,234 B shown, datasets child-year-1 (named in cells 1)"
     )
     assert "output text/plain 1,234 B" in en
-    assert "セル 2 個、データセット child-year-1（セル 1 に名前）" in ja
+    assert "セル 2 個、表示 1,234 B、データセット child-year-1（セル 1 に名前）" in ja
     assert len(en.splitlines()) == len(ja.splitlines()) == 1 + len(STORY)
+
+
+def at_the_door(seq: int, event: str, time: str, **details) -> dict:
+    found = record(seq, event, time, person="mori", login="l1", **details)
+    del found["details"]["session"]
+    return found
+
+
+def test_a_session_belongs_to_its_log_in_and_has_what_was_done_at_the_door_meanwhile():
+    closing = record(9, "gateway.closed", "2026-04-01T11:00:00.000000Z")
+    story = [
+        at_the_door(0, "login.opened", "2026-03-31T09:00:00.000000Z", method="passphrase"),
+        record(1, "gateway.opened", "2026-03-31T09:00:00.000000Z", analyst="abe", project="p", session="s0"),
+        at_the_door(2, "login.failed", "2026-04-01T08:58:00.000000Z", reason="passphrase"),
+        at_the_door(3, "login.opened", "2026-04-01T08:59:00.000000Z", method="passphrase"),
+        *STORY,
+        at_the_door(7, "login.closed", "2026-04-01T10:30:00.000000Z", reason="idle"),
+        at_the_door(8, "login.opened", "2026-04-01T10:45:00.000000Z", method="passphrase"),
+        at_the_door(8, "login.closed", "2026-04-01T10:59:00.000000Z", reason="logged_out"),
+        closing,
+        at_the_door(10, "login.failed", "2026-04-02T08:58:00.000000Z", reason="passphrase"),
+    ]
+    [told] = sessions(story, person="mori")
+
+    assert told.logged_in == "2026-03-31T09:00:00.000000Z"  # abe's room in between is not mori's
+    assert told.logged_out == "2026-04-01T10:59:00.000000Z"
+    assert told.ended
+    assert [step.event for step in told.steps if step.event.startswith("login.")] == [
+        *("login.opened", "login.failed", "login.opened"),
+        *("login.closed", "login.opened", "login.closed"),
+    ]
+    assert "logged out (idle)" in described(told, language="en")
 
 
 def test_attack_source_that_would_clear_the_auditors_screen():
@@ -176,6 +208,61 @@ def timeline_keys(event: Event) -> set[str]:
     return SCHEMA[event] - {"session", "outputs"}
 
 
+def test_what_a_page_did_not_get_is_told_with_the_reason():
+    told = {"outputs": [], "withheld": [{"mime": "text/html", "size": 10, "sha256": "0", "why": "kind"}]}
+    [found] = sessions([record(1, "output.sent", "2026-04-01T09:00:00Z", cell="1", **told)])
+
+    assert "[text/html 10 B: kind]" in described(found, language="en")
+    assert found.shown == 0
+
+
+def test_what_is_typed_into_a_cell_is_a_step_and_no_cell():
+    typed = record(1, "cell.executed", "2026-04-01T09:00:00Z", cell="1", source="import os", typed=True)
+    [found] = sessions([typed])
+
+    assert (found.cells, len(found.steps)) == (0, 1)
+
+
+def test_the_managers_warnings_are_told_in_both_languages_with_whom_they_are_for(
+    session, state, monkeypatch, capsys
+):
+    from workbench.audit.warnings import WORDS, described, warnings_in
+
+    one = {"person": "mori", "day": "2026-04-01", "bytes": 30, "threshold": 20, "to": ["oka"]}
+    setting = {"name": "n", "version": 1, "review_by": "2026-04-01", "to": ["oka"]}
+    details = {
+        "output.warned": one,
+        "output.stopped": one,
+        "setting.overdue": setting,
+        "audit.not_kept": {"reason": "OSError"},
+    }
+    story = [record(n, event, "2026-04-01T09:00:00Z", **details[event]) for n, event in enumerate(WORDS)]
+    found = warnings_in([*STORY, *story])
+
+    assert [warning.event for warning in found] == list(WORDS)
+    assert "→ oka: mori was shown 30 B" in described(found[0], language="en")
+    assert "→ oka: mori さんが" in described(found[0], language="ja")
+    assert len(warnings_in(story, person="mori")) == 2
+
+
+def test_reading_the_warnings_is_in_the_log(session, state, monkeypatch, capsys):
+    import sys
+
+    from workbench.cli import main
+
+    session.record(
+        Event.OUTPUT_WARNED, person="analyst-1", day="2026-04-01", bytes=30, threshold=20, to=["oka"]
+    )
+    arguments = ["audit", "warnings", "--person", "analyst-1", "--json", "--home", str(session.home.path)]
+    monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
+    main()
+
+    [warning] = json.loads(capsys.readouterr().out)
+    assert (warning["event"], warning["to"]) == ("output.warned", ["oka"])
+    last = state.log.records()[-1]
+    assert (last["event"], last["details"]["what"]) == (Event.AUDIT_READ, "warnings analyst-1")
+
+
 def test_nobody_of_that_name_is_not_found():
     with pytest.raises(NotFound):
         sessions(STORY, person="abe")
@@ -192,7 +279,7 @@ def test_the_command_tells_it_and_records_who_read_it(session, notebook, state, 
     session.close()
     monkeypatch.setenv("WORKBENCH_LANG", "en")
     arguments = ["--session", session.id, "--json", "--home", str(session.home.path)]
-    monkeypatch.setattr(sys, "argv", ["workbench", "audit", "timeline", *arguments])
+    monkeypatch.setattr(sys, "argv", ["workbench", "audit", "session", *arguments])
     main()
 
     [told] = json.loads(capsys.readouterr().out)

@@ -58,6 +58,7 @@ class Event(StrEnum):
     KERNEL_REFUSED = "kernel.refused"
     CELL_EXECUTED = "cell.executed"
     OUTPUT_SENT = "output.sent"
+    FILE_SHOWN = "file.shown"
     OUTPUT_METERED = "output.metered"
     OUTPUT_WARNED = "output.warned"
     OUTPUT_STOPPED = "output.stopped"
@@ -138,6 +139,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.KERNEL_REFUSED: keys("session protection"),
     Event.CELL_EXECUTED: keys("session cell"),
     Event.OUTPUT_SENT: keys("session cell outputs"),
+    Event.FILE_SHOWN: keys("session name size sha256"),
     Event.OUTPUT_METERED: keys("session person day bytes"),
     Event.OUTPUT_WARNED: keys("session person day bytes threshold to"),
     Event.OUTPUT_STOPPED: keys("session person day bytes threshold to"),

@@ -1,7 +1,8 @@
 """
 What happened in a session, in order, told from the log alone: log-in, duration, cells, datasets.
 
-A dataset is in reach of a session from the moment it is mounted; that a cell names it is read from the
+A session belongs to the log-in before it, and has in it what its person did at the door meanwhile. A dataset
+is in reach of a session from the moment it is mounted; that a cell names it is read from the
 cell's source, which the log holds whole. A session without an end was killed with its machine, or goes on:
 it is told up to its last record.
 """
@@ -19,21 +20,31 @@ SHOWN = 72  # letters of a cell's first line
 
 # Event: the words for one step, filled with the record's details. What is not here is told by its name.
 WORDS: dict[str, tuple[str, str]] = {
-    Event.GATEWAY_OPENED: ("ログイン（利用目的 {project}）", "logged in (purpose {project})"),
-    Event.GATEWAY_CLOSED: ("終了", "left"),
+    Event.LOGGED_IN: ("ログイン（{method}）", "logged in ({method})"),
+    Event.LOGGED_OUT: ("ログアウト（{reason}）", "logged out ({reason})"),
+    Event.LOGIN_FAILED: ("ログイン失敗（{reason}）", "log-in failed ({reason})"),
+    Event.GATEWAY_OPENED: ("部屋を開始（利用目的 {project}）", "room opened (purpose {project})"),
+    Event.GATEWAY_CLOSED: ("部屋を終了", "room closed"),
     Event.DATASET_OPENED: ("データセット {dataset} を利用可能に", "dataset {dataset} in reach"),
     Event.KERNEL_STARTED: ("カーネル開始", "kernel started"),
     Event.KERNEL_STOPPED: ("カーネル終了", "kernel ended"),
     Event.KERNEL_REFUSED: ("カーネルを起動できず（{protection}）", "no kernel ({protection})"),
     Event.CELL_EXECUTED: ("セル実行 {first_line}", "cell run {first_line}"),
     Event.OUTPUT_SENT: ("出力 {kinds}", "output {kinds}"),
+    Event.OUTPUT_WARNED: ("警告：{day} の表示量が {bytes} B", "warning: {bytes} B shown on {day}"),
+    Event.OUTPUT_STOPPED: ("上限：{day} の表示量が {bytes} B", "limit: {bytes} B shown on {day}"),
+    Event.SETTING_OVERDUE: ("設定 {name} の見直し期限切れ", "setting {name} overdue for review"),
+    Event.FILE_SHOWN: ("ファイル {name} を表示（{size} B）", "file {name} shown ({size} B)"),
     Event.CANDIDATE_SUBMITTED: ("モデル {name} {version} を提出", "model {name} {version} submitted"),
     Event.NOTEBOOK_EXPORTED: ("ノートブック {notebook} を持ち出し", "notebook {notebook} taken out"),
     Event.GATEWAY_FAILED: ("窓口の失敗（番号 {reference}）", "gateway failed (number {reference})"),
 }
+# The meter's own bookkeeping: what it comes to is told with the warnings.
+UNTOLD = frozenset({Event.OUTPUT_METERED})
+AT_THE_DOOR = frozenset({Event.LOGGED_IN, Event.LOGGED_OUT, Event.LOGIN_FAILED})
 SUMMARY = (
-    "セッション {session}：{person}（利用目的 {project}） {opened} から {closed}（{duration}、{end}）、セル {cells} 個、データセット {datasets}",
-    "Session {session}: {person} (purpose {project}), {opened} to {closed} ({duration}, {end}), {cells} cells, datasets {datasets}",
+    "セッション {session}：{person}（利用目的 {project}） ログイン {logged_in}、{opened} から {closed}（{duration}、{end}）、セル {cells} 個、表示 {shown:,} B、データセット {datasets}",
+    "Session {session}: {person} (purpose {project}), logged in {logged_in}, {opened} to {closed} ({duration}, {end}), {cells} cells, {shown:,} B shown, datasets {datasets}",
 )
 ENDED = {True: ("終了の記録あり", "its end is recorded"), False: ("終了の記録なし", "no end recorded")}
 NAMED_IN = ("（セル {cells} に名前）", " (named in cells {cells})")
@@ -51,15 +62,21 @@ class Step:
 
 @dataclass
 class Told:
-    """One session. `datasets` is each dataset in reach → the numbers of the cells that name it."""
+    """
+    One session. `datasets` is each dataset in reach → the numbers of the cells that name it; `logged_in` is
+    None where no log-in is recorded (a notebook run by a command); `shown` is in bytes.
+    """
 
     session: str
     person: str
     project: str
     opened: str
     closed: str
+    logged_in: str | None = None
+    logged_out: str | None = None
     ended: bool = False
     cells: int = 0
+    shown: int = 0
     datasets: dict[str, list[int]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
 
@@ -81,14 +98,23 @@ def sessions(
     Raises NotFound when there is none.
     """
     told: dict[str, Told] = {}
+    inside: dict[str, Told] = {}  # person → their session, until it ends
+    at_the_door: dict[str, list[Record]] = {}
     for record in records:
         name = record["details"].get("session")
-        if not isinstance(name, str) or session not in (None, name):
+        if not isinstance(name, str):
+            come_or_go(record, inside, at_the_door)
             continue
         if name not in told:
             told[name] = begin(record, name)
+            inside[told[name].person] = told[name]
+            for earlier in at_the_door.pop(told[name].person, []):
+                add(told[name], earlier)
         add(told[name], record)
-    found = [one for one in told.values() if person in (None, one.person)]
+        if told[name].ended:
+            inside.pop(told[name].person, None)
+    wanted = (one for one in told.values() if session in (None, one.session))
+    found = [one for one in wanted if person in (None, one.person)]
     if not found:
         raise nobody_there()
     return found
@@ -99,14 +125,32 @@ def begin(record: Record, name: str) -> Told:
     return Told(name, details.get("analyst", record["actor"]), details.get("project", "-"), time, time)
 
 
+def come_or_go(record: Record, inside: Mapping[str, Told], at_the_door: dict[str, list[Record]]) -> None:
+    """What somebody does at the door belongs to the room that they are in, or to the next."""
+    if record["event"] not in AT_THE_DOOR:
+        return
+    person = str(record["details"].get("person", record["actor"]))
+    if person in inside:
+        add(inside[person], record)
+    else:
+        at_the_door.setdefault(person, []).append(record)
+
+
 def add(told: Told, record: Record) -> None:
     event, details = record["event"], record["details"]
+    if event in UNTOLD:
+        return
+    if event == Event.LOGGED_IN:
+        told.logged_in = told.logged_in or record["time"]
+    if event == Event.LOGGED_OUT:
+        told.logged_out = record["time"]
+    told.shown += sum(one["size"] for one in details.get("outputs", [])) + details.get("more_size", 0)
     told.closed = max(told.closed, record["time"])
     told.ended = told.ended or event == Event.GATEWAY_CLOSED
     told.steps.append(Step(record["seq"], record["time"], event, details))
     if event == Event.DATASET_OPENED:
         told.datasets.setdefault(str(details.get("dataset", details["manifest"][:12])), [])
-    if event == Event.CELL_EXECUTED:
+    if event == Event.CELL_EXECUTED and not details.get("typed"):
         told.cells += 1
         for dataset, cells in told.datasets.items():
             if names(str(details.get("source", "")), dataset):
@@ -129,6 +173,8 @@ def described(told: Told, *, language: str) -> str:
         session=told.session,
         person=told.person,
         project=told.project,
+        logged_in="-" if told.logged_in is None else told.logged_in[:19] + "Z",
+        shown=told.shown,
         opened=told.opened[:19] + "Z",
         closed=told.closed[:19] + "Z",
         duration=duration(told.seconds),
@@ -152,8 +198,10 @@ def said(step: Step, *, place: int) -> str:
 
 
 def kinds(details: Mapping[str, Any]) -> str:
-    """What an output was: its mime types and sizes, which is all the log holds of it."""
-    return ", ".join(f"{one['mime']} {one['size']:,} B" for one in details.get("outputs", []))
+    """What an output was: its mime types and sizes, which is all the log holds of it; in brackets what was withheld."""
+    shown = [f"{one['mime']} {one['size']:,} B" for one in details.get("outputs", [])]
+    withheld = [f"[{one['mime']} {one['size']:,} B: {one['why']}]" for one in details.get("withheld", [])]
+    return ", ".join([*shown, *withheld])
 
 
 def duration(seconds: float) -> str:

@@ -149,20 +149,34 @@ def show_records(home: Home, last: int, event: str | None, actor: str, as_json: 
     show(chosen, as_json=as_json, text="\n".join(map(line, chosen)))
 
 
-@audit.command()
+@audit.command("session")
 @click.option("--session", default=None, help="セッションの番号 / one session")
 @click.option("--person", default=None, help="一人の分析者 / one analyst")
 @by_option
 @json_option
 @pass_home
-def timeline(home: Home, session: str | None, person: str | None, actor: str, as_json: bool) -> None:
+def tell_sessions(home: Home, session: str | None, person: str | None, actor: str, as_json: bool) -> None:
     """ログインから終了まで、何をしたかをログだけから組み立てる / What was done from log-in to leaving, told from the log alone."""
     from workbench.audit.timeline import described, sessions
 
-    asked = f"timeline {session or ''} {person or ''}".strip()
+    asked = f"session {session or ''} {person or ''}".strip()
     told = sessions(read(home, actor, what=asked), session=session, person=person)
     text = "\n\n".join(described(one, language=language()) for one in told)
     show([one.to_json() for one in told], as_json=as_json, text=text)
+
+
+@audit.command()
+@click.option("--person", default=None, help="一人の利用者 / one person")
+@by_option
+@json_option
+@pass_home
+def warnings(home: Home, person: str | None, actor: str, as_json: bool) -> None:
+    """管理責任者あての警告（表示量の超過・見直し期限切れ） / What the responsible managers are warned of."""
+    from workbench.audit.warnings import described, warnings_in
+
+    found = warnings_in(read(home, actor, what=f"warnings {person or ''}".strip()), person=person)
+    text = "\n".join(described(one, language=language()) for one in found)
+    show([one.to_json() for one in found], as_json=as_json, text=text or "なし / none")
 
 
 def read(

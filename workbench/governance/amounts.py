@@ -90,11 +90,12 @@ class Meter:
         self._amount: Amount | None = None
         self._lock = threading.Lock()
 
-    def charge(self, size: int) -> Refused | None:
+    def charge(self, size: int, *, can_say: bool = True) -> Refused | None:
         """
         Count `size` bytes that are about to be shown.
 
-        Returns what to tell the person beside them, once for each time the threshold is passed, or None.
+        Returns what to tell the person beside them, once for each time the threshold is passed, or None; where
+        nothing can be said (a file), it is left for the next.
         Raises Refused when the day's limit does not allow them; they are not counted then, nor to be shown.
         """
         with self._lock:
@@ -102,7 +103,7 @@ class Meter:
             if size > self._left:
                 self._set_aside(size)
             self._left -= size
-            return self._warning()
+            return self._warning(can_say=can_say)
 
     def why_not_more(self) -> Refused | None:
         """Why nothing more is shown today, or None; to be asked before code runs whose output would be lost."""
@@ -181,14 +182,16 @@ class Meter:
             transaction.connection.execute(amounts.update().where(mine).values(bytes=counted))
         transaction.event(Event.OUTPUT_METERED, actor=self._person, session=self._session, **row)
 
-    def _warning(self) -> Refused | None:
+    def _warning(self, *, can_say: bool) -> Refused | None:
         if self._amount is None:
             return None
         now = self._shown(self._amount)
         if now.times <= self._told:
             return None
-        self._told = now.times
         self._warn(now)
+        if not can_say:
+            return None
+        self._told = now.times
         return much(now)
 
     def _warn(self, now: Amount) -> None:

@@ -26,6 +26,7 @@ from tornado.web import HTTPError
 from traitlets import Unicode
 
 from workbench.errors import NotFound, Refused, WorkbenchError
+from workbench.lab.outgoing import stored
 from workbench.lab.workspace import LARGEST, Workspace, not_plain
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class LabContents(ContentsManager):
             digest = {"hash": hashlib.sha256(raw).hexdigest(), "hash_algorithm": "sha256"}
             model |= digest if require_hash else {}
             if content:
+                if self.room is not None:
+                    self.room.show_file(name, raw)
                 as_notebook = model["type"] == "notebook" and type != "file"
                 model |= notebook_shown(raw, name) if as_notebook else file_shown(raw, model, format)
         return model
@@ -265,13 +268,15 @@ def plainly(*, refused: int = 403) -> Iterator[None]:
 
 
 def notebook_shown(raw: bytes, name: str) -> dict[str, Any]:
-    """A notebook with every cell untrusted, whatever its file says."""
+    """A notebook with every cell untrusted, whatever its file says, and its outputs as a kernel may show them."""
     try:
         notebook = nbformat.reads(raw.decode(), as_version=4)
     except Exception:
         raise HTTPError(400, f"{name} is no notebook", reason="bad notebook") from None
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("trusted", None)
+        if "outputs" in cell:
+            cell.outputs = [nbformat.from_dict(one) for one in map(stored, cell.outputs) if one]
     return {"content": notebook, "format": "json"}
 
 

@@ -199,6 +199,16 @@ def heard(parts: Sequence[bytes]) -> Said | None:
     return Said(kind, whose, asked, content, unread=len(parts[CONTENT]) if unread else 0)
 
 
+def stored(output: Content) -> dict[str, Any] | None:
+    """An output in a notebook's file, as a page gets it: a kernel can write into the file as well."""
+    kind = output.get("output_type")
+    if kind not in SHOWING - {"update_display_data"}:
+        return None
+    content = KINDS[kind](output, Letter(room=CELL))
+    content.pop("transient", None)
+    return {"output_type": kind, **content}
+
+
 def spelled(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 

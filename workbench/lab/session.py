@@ -4,6 +4,7 @@ One analyst at work on one project: what is mounted, where they work, and their 
 A session owns its kernels. When it closes they end, and when its process dies they die with it.
 """
 
+import hashlib
 import os
 import re
 import secrets
@@ -106,6 +107,12 @@ class Session:
         """Outputs of a cell that reach the analyst; they are in the log soon after, without their content."""
         if outputs:
             self._outputs.note(cell=cell, kernel=kernel, outputs=outputs)
+
+    def show_file(self, name: str, content: bytes) -> None:
+        """Count and write down a file that the page is about to get. Raises Refused above the day's limit."""
+        self.meter.charge(len(content), can_say=False)
+        digest = hashlib.sha256(content).hexdigest()
+        self.record(Event.FILE_SHOWN, name=name, size=len(content), sha256=digest)
 
     def sandbox(
         self, *, sockets: Path | None = None, connection: bytes | None = None, group: Group | None = None
