@@ -16,12 +16,13 @@ import pandas as pd
 import pytest
 from scipy.optimize import linprog
 
-from workbench.privacy.anonymity import kernels, kernels_plain
+from workbench.privacy.anonymity import kernels, kernels_compiled, kernels_plain
 from workbench.privacy.anonymity.best_first import BestFirst
 from workbench.privacy.anonymity.compact import Compact
 from workbench.privacy.anonymity.grouping import Grouping
 from workbench.privacy.anonymity.hierarchies import from_rows
 from workbench.privacy.anonymity.lattice import Limits, Search
+from workbench.privacy.anonymity.looks import Looks
 from workbench.privacy.anonymity.measures import AGGREGATES, MEASURES, ByItem, Measure
 from workbench.privacy.anonymity.models import MODELS, Model
 
@@ -422,7 +423,9 @@ def test_without_numba_the_optimum_is_the_same():
         expect_equal(number, Search, kernels_plain)
 
 
-@pytest.mark.parametrize("module", [kernels.KERNELS, kernels_plain])
+@pytest.mark.parametrize(
+    "module", [kernels.KERNELS, pytest.param(kernels_compiled, marks=pytest.mark.slow), kernels_plain]
+)
 def test_small_classes_are_those_that_counting_finds(module):
     """Whatever bases were made on the way: the quick look, the full look and a plain count agree at every node."""
     for number in range(12):
@@ -431,7 +434,7 @@ def test_small_classes_are_those_that_counting_finds(module):
             task(number), frame=table(draw, rows=int(draw.integers(1, 400))), limits=Limits(overall=1.0)
         )
         small = compact(replace(of, models=[]))
-        grouping = Grouping(small, kernels=module)
+        grouping, looks = Grouping(small, kernels=module), Looks(small, kernels=module)
         for place in draw.permutation(len(NODES)):
             node = NODES[place]
             labels = [
@@ -439,14 +442,16 @@ def test_small_classes_are_those_that_counting_finds(module):
             ]
             sizes = pd.Series(small.rows).groupby(labels).transform("sum").to_numpy()
             failing = sizes < 5
-            found = grouping.small(node, least=5, most_lost=len(of.frame))
+            rows, cover = looks.rows(node, least=5, most=len(of.frame))
             covered = [
                 int((small.rows * a.cover[step][codes])[failing].sum())
                 for a, step, codes in zip(small.axes, node, small.codes, strict=True)
             ]
 
-            assert found.combinations.tolist() == failing.tolist()
-            assert (found.rows, found.cover.tolist()) == (small.rows[failing].sum(), covered)
+            assert looks.failing(node, least=5).tolist() == failing.tolist()
+            assert (rows, cover.tolist()) == (small.rows[failing].sum(), covered)
+            most = int(draw.integers(0, rows + 1))
+            assert (looks.rows(node, least=5, most=most)[0] > most) == (rows > most)
             member, count = grouping.classes(node)
             assert np.bincount(member, weights=small.rows, minlength=count)[member].tolist() == sizes.tolist()
 

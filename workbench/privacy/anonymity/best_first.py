@@ -11,7 +11,7 @@ left, so that the best found so far comes with its gap at any moment.
 import heapq
 import math
 from collections.abc import Iterator, Sequence
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class BestFirst(Table):
         measure: Measure | None = None,
         progress: Progress | None = None,
         stop: Stop | None = None,
-        kernels: ModuleType = KERNELS,
+        kernels: Any = KERNELS,
     ) -> None:
         super().__init__(compact, models=models, limits=limits, measure=measure or Measure(), kernels=kernels)
         self.progress, self.stop = progress, stop

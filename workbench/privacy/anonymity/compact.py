@@ -133,9 +133,12 @@ class Compact:
         return len(self.row)
 
     @cached_property
-    def leaves(self) -> Codes:
-        """How many leaves each axis has."""
-        return np.array([axis.leaves for axis in self.axes], dtype=np.int64)
+    def met(self) -> tuple[Codes, ...]:
+        """How many rows have each value of an axis."""
+        return tuple(
+            np.bincount(codes, weights=self.rows, minlength=axis.sizes[0]).astype(np.int64)
+            for axis, codes in zip(self.axes, self.codes, strict=True)
+        )
 
 
 def axis(

@@ -12,6 +12,51 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from workbench.privacy.anonymity.layout import (
+    ALLOWED,
+    ALONG,
+    AXIS,
+    BASE,
+    BEGIN,
+    BEST,
+    CHOOSE,
+    CONCLUDE,
+    DONE,
+    END,
+    FEW,
+    FIRST_RUN,
+    FURTHER,
+    FURTHEST,
+    KIND,
+    KNOWN,
+    LEAST,
+    LEFT,
+    LENGTH,
+    LOOK,
+    LOOKED,
+    LOST,
+    MOST,
+    MOST_ORDERS,
+    NEAREST,
+    NEEDS_BASE,
+    NEEDS_LOOK,
+    NEEDS_ORDER,
+    NEEDS_ROOM,
+    OUT,
+    OUT_RUN,
+    PAUSED,
+    PHASE,
+    REACH,
+    REACHED,
+    REGION,
+    ROWS,
+    RUNS,
+    SETTLED,
+    START,
+    TARGET,
+    THREADED,
+)  # fmt: skip
+
 # Odd, near 2^64 divided by the golden ratio: multiplying spreads neighbouring keys over the table (Knuth, 6.4).
 SPREADER = np.uint64(11400714819323198485)
 GEOMETRIC, LINEAR, LARGEST = 0, 1, 2
@@ -20,9 +65,13 @@ GEOMETRIC, LINEAR, LARGEST = 0, 1, 2
 def compiled(function: Any) -> Any:
     """`function` compiled without the interpreter's lock; kept on disk where there is a place to keep it."""
     try:
-        return njit(cache=True, nogil=True)(function)
+        return njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba found no writable directory
-        return njit(nogil=True)(function)
+        return njit(nogil=True, error_model="numpy")(function)
+
+
+def handed(arrays: Any) -> Any:
+    return arrays
 
 
 @compiled
@@ -77,71 +126,198 @@ def classes(words: Any, tables: Any, offsets: Any, most: Any, member: Any) -> An
 
 
 @compiled
-def small_classes(
-    words: Any,
-    rows: Any,
-    tables: Any,
-    offsets: Any,
-    starts: Any,
-    begin: Any,
-    end: Any,
-    space: Any,
-    least: Any,
-    most_lost: Any,
-    failing: Any,
-) -> Any:
-    longest = 0
-    for p in range(begin, end):
-        longest = max(longest, starts[p + 1] - starts[p])
-    bits = bits_for(min(longest, space))
-    slots = np.full(1 << bits, -1, dtype=np.int32)
-    first = np.empty(min(longest, space), dtype=np.int64)
-    size = np.empty(min(longest, space), dtype=np.int64)
-    key = np.empty(longest, dtype=np.int64)
-    member = np.empty(longest, dtype=np.int32)
-    lost = 0
-    for p in range(begin, end):
-        low, high = starts[p], starts[p + 1]
-        bits = bits_for(min(high - low, space))
-        mask = (1 << bits) - 1
-        slots[: mask + 1] = -1
-        fill_keys(words, tables, offsets, low, high, key)
-        count = 0
-        for c in range(high - low):
-            k = key[c]
-            at = place_of(k, bits)
-            n = slots[at]
-            while n >= 0 and first[n] != k:
-                at = (at + 1) & mask
-                n = slots[at]
-            if n < 0:
-                n = count
-                slots[at] = n
-                first[n] = k
-                size[n] = 0
-                count += 1
-            size[n] += rows[low + c]
-            member[c] = n
-        here = 0
-        for n in range(count):
-            if size[n] < least:
-                here += size[n]
-        if here > 0:
-            lost += here
-            for c in range(high - low):
-                failing[low + c] = size[member[c]] < least
-            if lost > most_lost:
-                return lost, p + 1
-    return lost, end
+def space_at(laid: Any, node: Any) -> Any:
+    space = 1.0
+    for a in range(len(node)):
+        space *= laid.sizes[a, node[a]]
+    return np.int64(min(space, 2.0**40))
 
 
 @compiled
-def lost_cover(failing: Any, sorting: Any, codes: Any, rows: Any, cover: Any, starts: Any, lost: Any) -> None:
-    axes = codes.shape[1]
-    for c in range(len(failing)):
-        if failing[c]:
-            for a in range(axes):
-                lost[a] += rows[c] * cover[starts[a] + codes[sorting[c], a]]
+def place_tables(laid: Any, desk: Any) -> None:
+    for w in range(len(laid.table_at)):
+        desk.at[w] = laid.table_at[w]
+    for a in range(len(desk.node)):
+        w = laid.word_of[a]
+        desk.at[w] += desk.node[a] * laid.times[a] * laid.table_size[w]
+
+
+@compiled
+def keys_between(laid: Any, desk: Any, low: Any, high: Any) -> None:
+    # One word after the other: short loops without branches, which the compiler makes wide.
+    key = desk.key
+    for w in range(len(laid.words)):
+        word, table = laid.words[w], laid.tables[desk.at[w] :]
+        if w == 0:
+            for c in range(high - low):
+                key[c] = table[word[low + c]]
+        else:
+            for c in range(high - low):
+                key[c] += table[word[low + c]]
+
+
+@compiled
+def end_of_part(laid: Any, first: Any, run: Any, end: Any, label: Any) -> Any:
+    mark = laid.labels[label + laid.runs_value[first + run]]
+    run += 1
+    while run < end and laid.labels[label + laid.runs_value[first + run]] == mark:
+        run += 1
+    return run
+
+
+@compiled
+def small_between(laid: Any, desk: Any, low: Any, high: Any, space: Any) -> Any:
+    keys_between(laid, desk, low, high)
+    key, slots, member, rows = desk.key, desk.slots, desk.member, laid.rows
+    least = desk.asked[LEAST]
+    bits = bits_for(min(high - low, space))
+    mask = (1 << bits) - 1
+    for at in range(mask + 1):
+        slots[at, 0] = -1
+    for c in range(high - low):
+        at = place_of(key[c], bits)
+        while slots[at, 0] >= 0 and slots[at, 0] != key[c]:
+            at = (at + 1) & mask
+        if slots[at, 0] < 0:
+            slots[at, 0] = key[c]
+            slots[at, 1] = 0
+        slots[at, 1] += rows[low + c]
+        member[c] = at
+    lost, failing = 0, 0
+    for c in range(high - low):
+        small = slots[member[c], 1] < least
+        lost += rows[low + c] * small
+        # Written whether it fails or not: a branch here is guessed wrong half of the time.
+        key[failing] = low + c
+        failing += small
+    return lost, failing
+
+
+@compiled
+def look(laid: Any, desk: Any) -> Any:
+    node, cover, region = desk.node, desk.cover, desk.asked[REGION]
+    first, start = laid.regions[region, FIRST_RUN], laid.regions[region, START]
+    axis = laid.regions[region, AXIS]
+    label = laid.label_at[axis, node[axis]]
+    space = space_at(laid, node)
+    place_tables(laid, desk)
+    cover[:] = 0
+    lost, run = 0, desk.asked[BEGIN]
+    while run < desk.asked[END]:
+        low = laid.runs_at[first + run]
+        run = end_of_part(laid, first, run, desk.asked[END], label)
+        here, failing = small_between(laid, desk, low, laid.runs_at[first + run], space)
+        lost += here
+        if lost > desk.asked[MOST]:
+            return lost
+        for a in range(len(node)):
+            if laid.constant[a, node[a]] == 0:
+                word, at = laid.words[laid.word_of[a]], laid.cover_at[a, node[a]]
+                for f in range(failing):
+                    c = desk.key[f]
+                    cover[a] += laid.rows[c] * laid.covers[at + word[c]]
+        if len(desk.failing) > 0:
+            for f in range(failing):
+                desk.failing[desk.key[f] - start] = 1
+    for a in range(len(node)):
+        if laid.constant[a, node[a]] > 0:
+            cover[a] = lost * laid.constant[a, node[a]]
+    return lost
+
+
+@compiled
+def join(laid: Any, desk: Any) -> Any:
+    node, region, out = desk.node, desk.asked[REGION], desk.asked[OUT]
+    first, axis = laid.regions[region, FIRST_RUN], laid.regions[region, AXIS]
+    label = laid.label_at[axis, node[axis]]
+    space = space_at(laid, node)
+    place_tables(laid, desk)
+    key, slots = desk.key, desk.slots
+    count, runs, run = 0, 0, desk.asked[BEGIN]
+    while run < desk.asked[END]:
+        low = laid.runs_at[first + run]
+        laid.runs_at[desk.asked[OUT_RUN] + runs] = out + count
+        laid.runs_value[desk.asked[OUT_RUN] + runs] = laid.runs_value[first + run]
+        runs += 1
+        run = end_of_part(laid, first, run, desk.asked[END], label)
+        high = laid.runs_at[first + run]
+        keys_between(laid, desk, low, high)
+        bits = bits_for(min(high - low, space))
+        mask = (1 << bits) - 1
+        for at in range(mask + 1):
+            slots[at, 0] = -1
+        for c in range(high - low):
+            at = place_of(key[c], bits)
+            while slots[at, 0] >= 0 and slots[at, 0] != key[c]:
+                at = (at + 1) & mask
+            if slots[at, 0] < 0:
+                slots[at, 0] = key[c]
+                slots[at, 1] = out + count
+                for w in range(len(laid.words)):
+                    laid.words[w, out + count] = laid.words[w, low + c]
+                laid.rows[out + count] = 0
+                count += 1
+            laid.rows[slots[at, 1]] += laid.rows[low + c]
+        if count > desk.asked[MOST]:
+            return -1
+    desk.asked[OUT_RUN] += runs
+    return count
+
+
+@compiled
+def arrange(laid: Any, desk: Any) -> Any:
+    region, axis, out = desk.asked[REGION], desk.asked[ALONG], desk.asked[OUT]
+    start, length = laid.regions[region, START], laid.regions[region, LENGTH]
+    word, over, size = laid.words[laid.word_of[axis]], laid.over[axis], laid.sizes[axis, 0]
+    ranks = laid.ranks[laid.label_at[axis, 0] :]
+    # The first of `key` count each rank, then are where its next entry goes; the others lead back from it.
+    next_at, value_of = desk.key[: size + 1], desk.key[size + 1 : 2 * size + 1]
+    next_at[:] = 0
+    for value in range(size):
+        value_of[ranks[value]] = value
+    for c in range(start, start + length):
+        next_at[ranks[np.int64(word[c]) // over % size] + 1] += 1
+    runs = desk.asked[OUT_RUN]
+    for rank in range(size):
+        if next_at[rank + 1] > 0:
+            laid.runs_at[runs] = out + next_at[rank]
+            laid.runs_value[runs] = value_of[rank]
+            runs += 1
+        next_at[rank + 1] += next_at[rank]
+    for c in range(start, start + length):
+        rank = ranks[np.int64(word[c]) // over % size]
+        to = out + next_at[rank]
+        next_at[rank] += 1
+        for w in range(len(laid.words)):
+            laid.words[w, to] = laid.words[w, c]
+        laid.rows[to] = laid.rows[c]
+    laid.runs_at[runs] = out + length
+    return runs - desk.asked[OUT_RUN]
+
+
+@compiled
+def find(laid: Any, desk: Any) -> Any:
+    node, place = desk.node, 0
+    for d in range(len(laid.deciding)):
+        place += node[laid.deciding[d]] * laid.deciding_strides[d]
+    base = laid.base_of[place]
+    desk.asked[BASE] = base
+    if base < 0:
+        return -NEEDS_BASE
+    orders, any_order = 0, -1
+    for a in range(len(node)):
+        if laid.region_of[base, a] >= 0:
+            orders += 1
+            any_order = laid.region_of[base, a]
+    full = orders >= MOST_ORDERS or (orders > 0 and laid.regions[any_order, LENGTH] < FEW)
+    best = -1
+    for a in range(len(node)):
+        may = laid.region_of[base, a] >= 0 or not full
+        if may and (best < 0 or laid.alike[a, node[a]] < laid.alike[best, node[best]]):
+            best = a
+    desk.asked[ALONG] = best
+    region = laid.region_of[base, best]
+    return region if region >= 0 else -NEEDS_ORDER
 
 
 @compiled
@@ -200,23 +376,24 @@ def up_from(node: Any, shape: Any, strides: Any, bound: Any, closed: Any, best: 
 
 @compiled
 def close_below(node: Any, strides: Any, closed: Any) -> Any:
-    axes = len(node)
-    step = np.zeros(axes, dtype=np.int64)
+    last = len(node) - 1
     at, newly = 0, 0
     while True:
-        for _ in range(node[axes - 1] + 1):
+        for _ in range(node[last] + 1):
             newly += not closed[at]
             closed[at] = True
-            at += strides[axes - 1]
-        at -= strides[axes - 1] * (node[axes - 1] + 1)
-        a = axes - 2
-        while a >= 0 and step[a] == node[a]:
-            at -= step[a] * strides[a]
-            step[a] = 0
+            at += strides[last]
+        at -= strides[last] * (node[last] + 1)
+        a = last - 1
+        while a >= 0:
+            # The step of an axis is read off the place, so that nothing need be allocated.
+            step = at // strides[a] if a == 0 else at % strides[a - 1] // strides[a]
+            if step < node[a]:
+                break
+            at -= step * strides[a]
             a -= 1
         if a < 0:
             return newly
-        step[a] += 1
         at += strides[a]
 
 
@@ -252,3 +429,105 @@ def next_open(start: Any, order: Any, bound: Any, closed: Any, best: Any, strict
         if not closed[order[place]] and not over:
             return place
     return len(order)
+
+
+@compiled
+def is_open(walk: Any, place: Any) -> Any:
+    if walk.closed[place] or walk.bound[place] >= walk.reals[TARGET]:
+        return False
+    if walk.reals[TARGET] == np.inf:
+        return True
+    least = floor(
+        walk.from_node, walk.numbers[KIND], walk.weights, walk.least, walk.seen, walk.surcharges,
+        walk.numbers[KNOWN], walk.sums,
+    )  # fmt: skip
+    return least < walk.reals[TARGET]
+
+
+@compiled
+def choose(walk: Any) -> Any:
+    numbers, target, axes = walk.numbers, walk.reals[TARGET], len(walk.shape)
+    while numbers[REACHED] < len(walk.order):
+        place = walk.order[numbers[REACHED]]
+        left = place
+        for a in range(axes):
+            walk.from_node[a] = left // walk.strides[a]
+            left %= walk.strides[a]
+        if is_open(walk, place):
+            for a in range(axes):
+                walk.to_node[a] = walk.from_node[a]
+            low, goal = walk.bound[place], np.inf
+            if target < np.inf:
+                goal = low + walk.reals[REACH] * (target - low)
+            up_from(walk.to_node, walk.shape, walk.strides, walk.bound, walk.closed, goal, False)
+            return True
+        numbers[REACHED] = next_open(numbers[REACHED] + 1, walk.order, walk.bound, walk.closed, target, False)
+    return False
+
+
+@compiled
+def conclude(walk: Any, cover: Any, lost: Any) -> None:
+    numbers, node = walk.numbers, walk.to_node
+    numbers[LOOKED] += 1
+    place = 0
+    for a in range(len(node)):
+        place += node[a] * walk.strides[a]
+    if lost > numbers[ALLOWED]:
+        numbers[SETTLED] += close_below(node, walk.strides, walk.closed)
+        return
+    numbers[SETTLED] += not walk.closed[place]
+    walk.closed[place] = 1
+    known, costs = numbers[KNOWN], False
+    for a in range(len(node)):
+        more = lost * walk.of_row[a, node[a]] + cover[a] * walk.of_leaf[a, node[a]]
+        walk.sums[a] = walk.alone[a, node[a]] + more
+        walk.surcharges[known, a] = max(more, 0.0)
+        walk.seen[known, a] = node[a]
+        costs = costs or more > 0
+    numbers[KNOWN] += costs
+    key = aggregate(numbers[KIND], walk.sums, walk.weights)
+    if key < walk.reals[TARGET]:
+        walk.reals[TARGET] = key
+        numbers[BEST] = place
+
+
+@compiled
+def adapt(walk: Any) -> None:
+    place = 0
+    for a in range(len(walk.from_node)):
+        place += walk.from_node[a] * walk.strides[a]
+    if is_open(walk, place):
+        walk.reals[REACH] = max(walk.reals[REACH] / FURTHER, NEAREST)
+    else:
+        walk.reals[REACH] = min(walk.reals[REACH] * FURTHER, FURTHEST)
+
+
+@compiled
+def walk_on(laid: Any, desk: Any, walk: Any) -> Any:
+    numbers = walk.numbers
+    while True:
+        if numbers[PHASE] == CHOOSE:
+            if not choose(walk):
+                return DONE
+            numbers[PHASE] = LOOK
+        if numbers[PHASE] == LOOK:
+            if numbers[LEFT] == 0:
+                return PAUSED
+            for a in range(len(walk.shape)):
+                desk.node[a] = walk.to_node[a]
+            region = find(laid, desk)
+            if region < 0:
+                return -region
+            desk.asked[REGION], desk.asked[BEGIN] = region, 0
+            desk.asked[END] = laid.regions[region, RUNS]
+            desk.asked[LEAST], desk.asked[MOST] = numbers[ROWS], numbers[ALLOWED]
+            numbers[PHASE] = CONCLUDE
+            if laid.regions[region, LENGTH] >= numbers[THREADED]:
+                return NEEDS_LOOK
+            numbers[LOST] = look(laid, desk)
+        if numbers[KNOWN] == len(walk.seen):
+            return NEEDS_ROOM
+        conclude(walk, desk.cover, numbers[LOST])
+        adapt(walk)
+        numbers[PHASE] = CHOOSE
+        numbers[LEFT] -= 1

@@ -1,7 +1,7 @@
 """
 The inner loops of the search in numpy: what each of them does, and the way where numba is missing.
 
-A node is an array of one step an axis. Nodes of a lattice are numbered in C order: `strides` says how far
+`laid` and `desk` are as `layout` has them. A node is an array of one step an axis. Nodes of a lattice are numbered in C order: `strides` says how far
 apart neighbours are. `bound` and `closed` have one entry a node.
 """
 
@@ -11,12 +11,27 @@ from typing import Any
 
 import numpy as np
 
+from workbench.privacy.anonymity.layout import (
+    ALONG,
+    AXIS,
+    BASE,
+    BEGIN,
+    END,
+    FEW,
+    FIRST_RUN,
+    LEAST,
+    LENGTH,
+    MOST,
+    MOST_ORDERS,
+    NEEDS_BASE,
+    NEEDS_ORDER,
+    OUT,
+    OUT_RUN,
+    REGION,
+    START,
+)  # fmt: skip
+
 GEOMETRIC, LINEAR, LARGEST = 0, 1, 2
-
-
-def keys_of(words: Any, tables: Any, offsets: Any, here: slice) -> Any:
-    """For each combination the sum of its words' entries in `tables`, each word's from its offset on."""
-    return sum(tables[offset + word[here]] for offset, word in zip(offsets[:-1], words, strict=True))
 
 
 def numbered(key: Any, most: int, member: Any) -> int:
@@ -29,46 +44,112 @@ def numbered(key: Any, most: int, member: Any) -> int:
 
 
 def classes(words: Any, tables: Any, offsets: Any, most: int, member: Any) -> int:
-    """The same for the keys of combinations in words."""
-    return numbered(keys_of(words, tables, offsets, slice(None)), most, member)
+    """The same for combinations: the key of one is the sum of its words' entries in `tables`, from their offsets on."""
+    key = sum(tables[offset + word] for offset, word in zip(offsets[:-1], words, strict=True))
+    return numbered(key, most, member)
 
 
-def small_classes(
-    words: Any,
-    rows: Any,
-    tables: Any,
-    offsets: Any,
-    starts: Any,
-    begin: int,
-    end: int,
-    space: int,
-    least: int,
-    most_lost: int,
-    failing: Any,
-) -> tuple[int, int]:
+def handed(arrays: Any) -> Any:
+    """A tuple of arrays as the functions here take it."""
+    return arrays
+
+
+def keys_at(laid: Any, desk: Any, here: slice) -> Any:
+    """The key of each entry at the desk's node."""
+    key: Any = 0
+    for word, at in enumerate(laid.table_at):
+        axes = laid.word_of == word
+        table = at + (desk.node * laid.times)[axes].sum() * laid.table_size[word]
+        key = key + laid.tables[table + laid.words[word][here].astype(np.int64)]
+    return key
+
+
+def stretch(laid: Any, desk: Any) -> slice:
+    """The entries of the runs asked for."""
+    first = laid.regions[desk.asked[REGION], FIRST_RUN]
+    return slice(laid.runs_at[first + desk.asked[BEGIN]], laid.runs_at[first + desk.asked[END]])
+
+
+def look(laid: Any, desk: Any) -> int:
     """
-    Mark in `failing` the combinations in classes of fewer than `least` rows; how many rows, and the part reached.
+    The rows in classes of fewer than LEAST; what they cover goes to `cover`, which entries they are to `failing`.
 
-    Part p is combinations `starts[p]` to `starts[p + 1]`, and no class is in two. Parts `begin` to `end` are
-    looked at in order, and no more once over `most_lost` rows are found. A part has at most `space` classes.
+    The runs BEGIN to END of a region are looked at, cut where labels differ, so that no class is in two parts.
+    Once over MOST rows are found it may end, and then `cover` tells nothing.
     """
-    lost = 0
-    for part in range(begin, end):
-        here = slice(starts[part], starts[part + 1])
-        _, inverse = np.unique(keys_of(words, tables, offsets, here), return_inverse=True)
-        size = np.bincount(inverse, weights=rows[here])
-        failing[here] = (size < least)[inverse]
-        lost += int(size[size < least].sum())
-        if lost > most_lost:
-            return lost, part + 1
-    return lost, end
+    here = stretch(laid, desk)
+    _, inverse = np.unique(keys_at(laid, desk, here), return_inverse=True)
+    rows = laid.rows[here]
+    small = np.bincount(inverse, weights=rows)[inverse] < desk.asked[LEAST]
+    if len(desk.failing):
+        start = laid.regions[desk.asked[REGION], START]
+        desk.failing[here.start - start : here.stop - start] = small
+    for axis, step in enumerate(desk.node):
+        word = laid.words[laid.word_of[axis]][here][small].astype(np.int64)
+        desk.cover[axis] = (rows[small] * laid.covers[laid.cover_at[axis, step] + word]).sum()
+    return int(rows[small].sum())
 
 
-def lost_cover(failing: Any, sorting: Any, codes: Any, rows: Any, cover: Any, starts: Any, lost: Any) -> None:
-    """Add to `lost`, for each axis, rows times cover of the failing; `codes` has a row for each, by `sorting`."""
-    here = np.flatnonzero(failing)
-    for axis, start in enumerate(starts):
-        lost[axis] += (rows[here] * cover[start + codes[sorting[here], axis]]).sum()
+def join(laid: Any, desk: Any) -> int:
+    """
+    Write the classes of a region at the desk's node from OUT on, their runs from OUT_RUN; how many they are.
+
+    They are in the order of the region's axis. OUT_RUN moves on by the number of runs. -1 for more than MOST.
+    """
+    here, asked = stretch(laid, desk), desk.asked
+    axis = laid.regions[asked[REGION], AXIS]
+    _, first, inverse = np.unique(keys_at(laid, desk, here), return_index=True, return_inverse=True)
+    if len(first) > asked[MOST]:
+        return -1
+    order = np.argsort(first)
+    rows = np.bincount(inverse, weights=laid.rows[here])[order]
+    out = slice(asked[OUT], asked[OUT] + len(first))
+    laid.words[:, out] = laid.words[:, here.start + first[order]]
+    laid.rows[out] = rows
+    value = laid.words[laid.word_of[axis]][out].astype(np.int64) // laid.over[axis] % laid.sizes[axis, 0]
+    asked[OUT_RUN] += note_runs(laid, asked, value, laid.labels[laid.label_at[axis, desk.node[axis]] + value])
+    return len(first)
+
+
+def note_runs(laid: Any, asked: Any, value: Any, label: Any) -> int:
+    """Write where each label begins among entries from OUT on, and its first value; how many runs there are."""
+    cuts = np.concatenate([[0], np.flatnonzero(np.diff(label)) + 1])
+    runs = slice(asked[OUT_RUN], asked[OUT_RUN] + len(cuts))
+    laid.runs_at[runs], laid.runs_value[runs] = asked[OUT] + cuts, value[cuts]
+    return len(cuts)
+
+
+def arrange(laid: Any, desk: Any) -> int:
+    """Write a region from OUT on in the order of the axis ALONG, its runs from OUT_RUN; how many these are."""
+    asked, axis = desk.asked, desk.asked[ALONG]
+    start, length = laid.regions[asked[REGION], START], laid.regions[asked[REGION], LENGTH]
+    here, out = slice(start, start + length), slice(asked[OUT], asked[OUT] + length)
+    value = laid.words[laid.word_of[axis]][here].astype(np.int64) // laid.over[axis] % laid.sizes[axis, 0]
+    order = np.argsort(laid.ranks[laid.label_at[axis, 0] + value], kind="stable")
+    laid.words[:, out], laid.rows[out] = laid.words[:, here][:, order], laid.rows[here][order]
+    runs = note_runs(laid, asked, value[order], value[order])
+    laid.runs_at[asked[OUT_RUN] + runs] = asked[OUT] + length
+    return runs
+
+
+def find(laid: Any, desk: Any) -> int:
+    """
+    The region from which the desk's node is looked at: of its base, in the order that tells most labels apart.
+
+    Below 0 for what is missing: the base, or that order, of the base then in BASE, along the axis in ALONG.
+    """
+    node = desk.node
+    base = int(laid.base_of[(node[laid.deciding] * laid.deciding_strides).sum()])
+    desk.asked[BASE] = base
+    if base < 0:
+        return -NEEDS_BASE
+    there = np.flatnonzero(laid.region_of[base] >= 0)
+    few = len(there) and laid.regions[laid.region_of[base, there[-1]], LENGTH] < FEW
+    axes = there if few or len(there) >= MOST_ORDERS else np.arange(len(node))
+    best = int(axes[np.argmin(laid.alike[axes, node[axes]])])
+    desk.asked[ALONG] = best
+    region = int(laid.region_of[base, best])
+    return region if region >= 0 else -NEEDS_ORDER
 
 
 def aggregate(kind: int, values: Any, weights: Any) -> Any:

@@ -13,7 +13,7 @@ an item's weight is an exponent, where ARX multiplies by it, which changes no co
 # ruff: noqa: ARG001 (the entries of a column of the table take the same)
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -153,7 +153,8 @@ class ByItem:
     """
     A measure by item: what step s of an axis costs `alone`, and what the suppressed rows add.
 
-    `quick` gives the same surcharge from the number of suppressed rows and their cover, without the classes.
+    `lost` is for a surcharge that needs no more of the suppressed rows than how many there are and what their
+    labels cover: what each of these rows adds at step s of an axis, and each leaf covered.
     A surcharge, where it is not negative, only grows when a node becomes finer and no suppressed row is saved.
     `refund` is the most that suppressing every row can take from what a step costs alone: nothing, if None.
     """
@@ -161,7 +162,7 @@ class ByItem:
     usual: str
     alone: Callable[[Measure, Compact, int, int], float]
     surcharge: Callable[[Measure, Look], Floats]
-    quick: Callable[[Measure, Compact, Sequence[int], int, Codes], Floats] | None = None
+    lost: Callable[[Measure, Compact, int, int], tuple[float, float]] | None = None
     refund: Callable[[Measure, float], float] | None = None
     blind: bool = False
 
@@ -187,24 +188,22 @@ class OfTable:
 
 def loss_alone(measure: Measure, compact: Compact, axis: int, step: int) -> float:
     """The share of its leaves that an item's labels cover, stretched so that raw values cost 0 and '*' costs 1."""
-    item, g = compact.axes[axis], measure.of_items
-    cover = int((compact.rows * item.cover[step][compact.codes[axis]]).sum())
-    unit = loss_units(compact, g)[axis]
-    return float(g * (cover - compact.total) / unit)
+    g = measure.of_items
+    cover = int((compact.met[axis] * compact.axes[axis].cover[step]).sum())
+    return g * (cover - compact.total) / loss_unit(compact, axis, g)
 
 
-def loss_units(compact: Compact, g: float) -> Floats:
+def loss_unit(compact: Compact, axis: int, g: float) -> float:
     """What is stretched to 1, in rows times leaves; without end for an item of one value, which no label loses."""
-    return compact.total * np.where(compact.leaves > 1, compact.leaves - g, np.inf)
+    leaves = compact.axes[axis].leaves
+    return compact.total * (leaves - g) if leaves > 1 else math.inf
 
 
-def loss_surcharge(
-    measure: Measure, compact: Compact, node: Sequence[int], suppressed: int, cover: Codes
-) -> Floats:
+def loss_of_lost(measure: Measure, compact: Compact, axis: int, step: int) -> tuple[float, float]:
     # A row costs g * share when it is kept and share + s * (1 - share) when it is suppressed.
     g, s = measure.of_items, measure.of_rows
-    more: Floats = (1 - s - g) * cover + s * suppressed * compact.leaves
-    return np.where(compact.leaves > 1, more / loss_units(compact, g), s * suppressed / compact.total)
+    leaves, unit = compact.axes[axis].leaves, loss_unit(compact, axis, g)
+    return (s * leaves / unit, (1 - s - g) / unit) if leaves > 1 else (s / compact.total, 0.0)
 
 
 def precision_alone(measure: Measure, compact: Compact, axis: int, step: int) -> float:
@@ -212,11 +211,8 @@ def precision_alone(measure: Measure, compact: Compact, axis: int, step: int) ->
     return measure.of_items * item.levels[step] / item.height if item.height else 0.0
 
 
-def precision_surcharge(
-    measure: Measure, compact: Compact, node: Sequence[int], suppressed: int, cover: Codes
-) -> Floats:
-    kept = [precision_alone(measure, compact, axis, step) for axis, step in enumerate(node)]
-    return suppressed / compact.total * (measure.of_rows - np.array(kept))
+def precision_of_lost(measure: Measure, compact: Compact, axis: int, step: int) -> tuple[float, float]:
+    return (measure.of_rows - precision_alone(measure, compact, axis, step)) / compact.total, 0.0
 
 
 def precision_refund(measure: Measure, alone: float) -> float:
@@ -228,10 +224,8 @@ def height_alone(measure: Measure, compact: Compact, axis: int, step: int) -> fl
     return float(compact.axes[axis].levels[step])
 
 
-def no_surcharge(
-    measure: Measure, compact: Compact, node: Sequence[int], suppressed: int, cover: Codes
-) -> Floats:
-    return np.zeros(len(node))
+def nothing_of_lost(measure: Measure, compact: Compact, axis: int, step: int) -> tuple[float, float]:
+    return 0.0, 0.0
 
 
 def entropy_alone(measure: Measure, compact: Compact, axis: int, step: int) -> float:
@@ -261,10 +255,20 @@ def normalised_alone(measure: Measure, compact: Compact, axis: int, step: int) -
 
 
 def from_counts(
-    quick: Callable[[Measure, Compact, Sequence[int], int, Codes], Floats],
+    lost: Callable[[Measure, Compact, int, int], tuple[float, float]],
 ) -> Callable[[Measure, Look], Floats]:
-    """A surcharge that needs no more than the number of suppressed rows and their cover, at a look."""
-    return lambda measure, look: quick(measure, look.compact, look.node, look.suppressed, look.lost_cover)
+    """The surcharge at a look, from how many rows are suppressed and what they cover."""
+
+    def surcharge(measure: Measure, look: Look) -> Floats:
+        each = [lost(measure, look.compact, axis, step) for axis, step in enumerate(look.node)]
+        return np.array(
+            [
+                look.suppressed * row + cover * leaf
+                for (row, leaf), cover in zip(each, look.lost_cover, strict=True)
+            ]
+        )
+
+    return surcharge
 
 
 # --- Of the table -----------------------------------------------------------------------------------------
@@ -328,16 +332,18 @@ def divergence(look: Look) -> float:
 
 MEASURES: dict[str, ByItem | OfTable] = {
     # Iyengar, "Transforming data to satisfy privacy constraints" (KDD 2002).
-    "loss": ByItem("geometric", loss_alone, from_counts(loss_surcharge), loss_surcharge),
+    "loss": ByItem("geometric", loss_alone, from_counts(loss_of_lost), loss_of_lost),
     # Sweeney, "Achieving k-anonymity privacy protection using generalization and suppression" (2002), section 5.
     "precision": ByItem(
-        "arithmetic", precision_alone, from_counts(precision_surcharge), precision_surcharge, precision_refund
+        "arithmetic", precision_alone, from_counts(precision_of_lost), precision_of_lost, precision_refund
     ),
     # Samarati, "Protecting respondents' identities in microdata release" (2001), definition 4.2.
-    "height": ByItem("sum", height_alone, from_counts(no_surcharge), no_surcharge, blind=True),
+    "height": ByItem("sum", height_alone, from_counts(nothing_of_lost), nothing_of_lost, blind=True),
     # Gionis and Tassa, "k-Anonymization with minimal loss of information" (2009), section 3: non-uniform entropy.
     "entropy": ByItem("sum", entropy_alone, entropy_surcharge),
-    "entropy-monotone": ByItem("sum", entropy_alone, from_counts(no_surcharge), no_surcharge, blind=True),
+    "entropy-monotone": ByItem(
+        "sum", entropy_alone, from_counts(nothing_of_lost), nothing_of_lost, blind=True
+    ),
     "normalised-entropy": ByItem(
         "arithmetic",
         normalised_alone,
