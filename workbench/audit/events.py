@@ -12,6 +12,8 @@ from typing import Any
 class Event(StrEnum):
     HOME_CREATED = "home.created"
     PERSON_ADDED = "person.added"
+    TRAINING_RECORDED = "training.recorded"
+    UNDERTAKING_GIVEN = "undertaking.given"
     KEY_CREATED = "key.created"
     TRUST_EXPORTED = "trust.exported"
     PROJECT_STORED = "project.stored"
@@ -90,6 +92,8 @@ def keys(names: str) -> frozenset[str]:
 SCHEMA: dict[Event, frozenset[str]] = {
     Event.HOME_CREATED: keys("identity demonstration"),
     Event.PERSON_ADDED: keys("person role section"),
+    Event.TRAINING_RECORDED: keys("person kind valid_until envelope"),
+    Event.UNDERTAKING_GIVEN: keys("person kind valid_until envelope"),
     Event.KEY_CREATED: keys("owner public"),
     Event.TRUST_EXPORTED: keys("owners sha256"),
     Event.PROJECT_STORED: keys("project digest"),

@@ -1,11 +1,14 @@
 """The people of the demonstration. Their names and their keys are demonstration persons', and say so."""
 
+from datetime import UTC, datetime
+
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.times import to_text
 from workbench.artifact.trust import ADMITTERS
 from workbench.governance.accounts import Accounts
 from workbench.governance.keys import create_key
 from workbench.governance.people import People, Person, Role
+from workbench.governance.training import Kind, Trainings
 from workbench.home import Home
 from workbench.release import votes
 from workbench.release.votes import Vote
@@ -45,7 +48,17 @@ def assemble(home: Home, state: State) -> int:
     for owner in ADMITTERS:
         if owner not in held:
             create_key(home, state, owner, actor=founder(people))
+    train(home, state)
     return len(people.all())
+
+
+def train(home: Home, state: State) -> None:
+    """Record the analyst's training and undertaking, where there is none that counts today."""
+    trainings, keys, now = Trainings(home, state), KeyRing.of(home), datetime.now(UTC)
+    if trainings.why_not_current(ANALYST, now=now) is not None:
+        manager = keys.signer(f"person:{MANAGER}")
+        trainings.train(ANALYST, Kind.GENERAL, on=now.date(), actor=MANAGER, signer=manager, now=now)
+        trainings.undertake(ANALYST, signer=keys.signer(f"person:{ANALYST}"), now=now)
 
 
 def ensure_account(home: Home, state: State, person: str) -> None:

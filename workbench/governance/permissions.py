@@ -34,7 +34,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "link": frozenset({Role.COORDINATOR}),
     "prepare": frozenset({Role.COORDINATOR}),
     "submit_dataset": frozenset({Role.COORDINATOR}),
-    "submit_model": frozenset({Role.ANALYST, Role.COORDINATOR}),
+    # Not the coordinator's: no role both hands in a kind of bundle and votes on that kind (`SEATS` of votes).
+    "submit_model": frozenset({Role.ANALYST}),
     "vote": frozenset({Role.REVIEWER, Role.COORDINATOR}),
     "revoke": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "export": frozenset({Role.COORDINATOR}),
@@ -55,6 +56,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     # Not the coordinator's: whoever admits must not be able to make up the second person.
     "add_person": frozenset({Role.MANAGER}),
     "create_key": frozenset({Role.MANAGER}),
+    "record_training": frozenset({Role.MANAGER}),
     "keep_account": frozenset({Role.MANAGER}),
     "lock_account": frozenset({Role.MANAGER, Role.COORDINATOR}),
     "export_trust": frozenset({Role.COORDINATOR, Role.MANAGER}),
@@ -62,6 +64,30 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "sign_setting": frozenset({Role.MANAGER}),
     "read_log": frozenset({Role.AUDITOR, Role.COORDINATOR, Role.MANAGER}),
     "set_checkpoint_place": frozenset({Role.MANAGER}),
+}
+
+
+# What a role may ask of a team's hub, in JupyterHub's own words for scopes; what is not here it may not.
+# Nobody has `admin`, and nobody may enter another's server.
+HUB_SCOPES: dict[Role, tuple[str, ...]] = {
+    Role.ANALYST: (
+        "read:users!user",
+        "servers!user",
+        "access:servers!user",
+        "users:activity!user",
+    ),
+    Role.REVIEWER: ("read:users!user", "access:services!service=review"),
+    Role.COORDINATOR: ("read:users!user", "access:services!service=review"),
+    Role.AUDITOR: ("read:users!user", "list:users", "read:users:activity", "access:services!service=review"),
+    Role.MANAGER: (
+        "read:users!user",
+        "list:users",
+        "read:users:activity",
+        "read:servers",
+        "delete:servers",
+        "access:services!service=review",
+    ),
+    Role.OPERATOR: ("read:users!user", "list:users", "read:users:activity", "read:servers", "delete:servers"),
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.web import HTTPError
 
+from workbench.errors import Refused
 from workbench.lab.kernels import KERNEL, closed
 
 # Debugger messages and comms run code that no cell shows.
@@ -31,7 +32,10 @@ class LabKernels(AsyncMappingKernelManager):
         """Refuse another kernel before anything is set aside for it: Jupyter would not forget it again."""
         if given.get("kernel_name", KERNEL) not in (None, KERNEL):
             raise HTTPError(403, closed().en)
-        started: str = await super().start_kernel(kernel_id=kernel_id, path=path, **given)
+        try:
+            started: str = await super().start_kernel(kernel_id=kernel_id, path=path, **given)
+        except Refused as refused:
+            raise HTTPError(403, f"{refused.ja} / {refused.en}") from None
         return started
 
     async def shutdown_all(self, now: bool = False) -> None:

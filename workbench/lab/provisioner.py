@@ -40,6 +40,7 @@ class SandboxProvisioner(LocalProvisioner):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Point the manager to sockets in a private folder, and make the command that builds the sandbox."""
+        self.room.expect_may_start()
         if self.folder is None:
             self.folder = self.room.kernel_folder(str(self.kernel_id))
         sockets = self.folder / "k"

@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,7 @@ from workbench.audit import Event
 from workbench.errors import Refused, Unprotected
 from workbench.governance.amounts import Meter
 from workbench.governance.signed_settings import KINDS, expect_newest, in_force, record_overdue
+from workbench.governance.training import Trainings
 from workbench.home import Home
 from workbench.lab import cgroups, disk, modes, quota, run_folder
 from workbench.lab.cgroups import Group
@@ -77,6 +79,7 @@ class Session:
         self._folders: dict[str, Path] = {}
         self._closed = False
         self._refuse_unprotected()
+        self.expect_may_start()
         expect_settings(home, state)
         self.workspace = Workspace.of(home, analyst=analyst)
         self.owner = self.workspace.owner
@@ -129,6 +132,13 @@ class Session:
             limits=self._limits,
             group=group,
         )
+
+    def expect_may_start(self) -> None:
+        """Raise Refused while no kernel may run for this analyst; to be asked before each start of one."""
+        refused = Trainings(self.home, self.state).why_not_kernel(self.analyst, now=datetime.now(UTC))
+        if refused is not None:
+            self.record(Event.KERNEL_REFUSED, protection="training")
+            raise refused
 
     def why_not_run(self) -> Refused | None:
         """Why no more code is run in this session for now, or None; to be asked before each piece of code."""

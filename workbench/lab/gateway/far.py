@@ -20,11 +20,13 @@ from typing import Any
 from workbench.artifact.canonical import sha256
 from workbench.audit import Event
 from workbench.errors import Unusable, WorkbenchError
+from workbench.governance.training import Trainings
 from workbench.home import Home
 from workbench.lab.gateway.certificates import Clients, FarSocket, server_context
 from workbench.lab.gateway.protocol import refusal
 from workbench.lab.gateway.server import Answering, Handler, Rate
 from workbench.release.catalogue import mounts
+from workbench.release.staging import expect
 from workbench.state import State
 
 CONNECTIONS = 64  # of all hosts at once
@@ -59,7 +61,9 @@ class FarSession:
     @classmethod
     def open(cls, home: Home, state: State, far: FarSocket) -> "FarSession":
         """Refused for who may not open a session; the datasets were verified just now."""
-        found = mounts(home, state, analyst=far.analyst, purpose=far.purpose, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        expect(Trainings(home, state).why_not_kernel(far.analyst, now=now))
+        found = mounts(home, state, analyst=far.analyst, purpose=far.purpose, now=now)
         session = cls(home, state, far, {name: opened.folder for name, opened in found.items()})
         session.record(Event.GATEWAY_OPENED, analyst=far.analyst, project=far.purpose)
         return session
