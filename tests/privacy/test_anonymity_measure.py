@@ -6,6 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from workbench.privacy.anonymity.measure import measure
 
@@ -33,10 +35,54 @@ def test_counts_are_those_of_the_table(measured):
 
 
 def test_a_missing_value_is_read_both_ways_and_the_worse_is_shown(measured):
-    assert measured["missing"]["k_children_wildcard"] == 3
-    assert measured["missing"]["k_children_worse"] == 1
-    # Home h1 has two rows in a class: what is counted of homes is never more than there are (2).
-    assert 1 <= measured["missing"]["k_households_wildcard"] <= 2
+    # Of area A or missing: two children of one home and one of another.
+    assert measured["missing"]["wildcard"]["k_children"] == 3
+    assert measured["missing"]["wildcard"]["k_households"] == 2
+    assert measured["missing"]["worse"]["k_children"] == measured["missing"]["worse"]["k_households"] == 1
+
+
+def test_what_is_sensitive_is_read_both_ways_too(measured):
+    """The child of unknown area is alone and surely told; taken for one of A it makes that area less sure."""
+    days, wild = measured["sensitive"]["days"], measured["missing"]["wildcard"]["sensitive"]["days"]
+
+    assert days["max_confidence"] == 1.0
+    assert wild["max_confidence"] == pytest.approx(1 / 3)
+    assert measured["missing"]["worse"]["sensitive"]["days"]["max_confidence"] == 1.0
+    assert set(wild) == set(days)
+
+
+CELLS = st.sampled_from(["a", "b", None])
+ROWS = st.lists(st.tuples(CELLS, CELLS, st.sampled_from("123")), min_size=1, max_size=20)
+
+
+@given(rows=ROWS)
+@settings(max_examples=40, deadline=None)
+def test_a_value_of_its_own_is_the_worse_reading_for_all_but_delta(rows):
+    """Rows that fit are classes joined, and joining takes nothing from what holds in each: what is judged is the worse."""
+    frame = pd.DataFrame(rows, columns=["x", "y", "days"], dtype=object)
+    told = measure(frame, quasi_identifiers=["x", "y"], sensitive={"days": ("1",)})
+    if told["missing"] is None:
+        return
+    kept = told["missing"]["worse"]["sensitive"]["days"]
+    own = told["sensitive"]["days"]
+
+    assert {name: kept[name] for name in kept if name != "delta_disclosure"} == pytest.approx(
+        {name: own[name] for name in own if name != "delta_disclosure"}
+    )
+    assert {name: told[name] for name in told["missing"]["worse"] if name != "sensitive"} == {
+        name: value for name, value in told["missing"]["worse"].items() if name != "sensitive"
+    }
+
+
+def test_delta_may_be_worse_when_a_missing_value_could_be_any():
+    """A value that half of the rows have is one in ten among those that area A could be."""
+    rows = [*[("A", "no")] * 9, (None, "yes"), *[("B", "yes")] * 9, ("B", "no")]
+    frame = pd.DataFrame(rows, columns=["area", "aid"])
+    told = measure(frame, quasi_identifiers=["area"], sensitive=["aid"])
+
+    wild = told["missing"]["wildcard"]["sensitive"]["aid"]["delta_disclosure"]
+    assert wild > told["sensitive"]["aid"]["delta_disclosure"]
+    assert told["missing"]["worse"]["sensitive"]["aid"]["delta_disclosure"] == wild
 
 
 def test_where_nothing_is_missing_there_is_one_reading():

@@ -1,5 +1,8 @@
 """A missing quasi-identifier is a category of its own, or could be anything; the report shows the worse."""
 
+from collections import Counter
+
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -72,9 +75,45 @@ def test_a_row_could_be_every_row_that_a_loop_finds(rows):
         fits = [other for other in rows if agree(row[:3], other[:3])]
         own = classes.member[place]
         assert said.rows[own] == len(fits)
-        assert said.children[own] <= len({child for *_, child in fits})
+        assert said.children[own] == len({child for *_, child in fits})
         assert classes.rows[own] <= said.rows[own]
         assert classes.children[own] <= said.children[own]
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=tables)
+def test_what_the_rows_that_fit_say_is_what_a_loop_finds(rows):
+    """Each class beside the values of all rows it could be; compared with the table, each row of it once."""
+    frame = pd.DataFrame(rows, columns=["x", "y", "z", "days"], dtype=object)
+    classes = Classes.of(frame, ["x", "y", "z"])
+    spread = candidates(frame, ["x", "y", "z"]).spread(frame["days"])
+
+    told = {
+        (int(c), spread.words[v]): int(n)
+        for c, v, n in zip(spread.in_class, spread.value, spread.count, strict=True)
+    }
+    expected = {
+        (int(classes.member[place]), value): count
+        for place, row in enumerate(rows)
+        for value, count in Counter(str(o[3]) for o in rows if agree(row[:3], o[:3])).items()
+    }
+    assert told == expected
+    assert list(zip(spread.in_class, spread.value, strict=True)) == sorted(
+        zip(spread.in_class, spread.value, strict=True)
+    )
+    assert dict(zip(spread.words, spread.whole, strict=True)) == Counter(str(row[3]) for row in rows)
+
+
+def test_people_met_in_many_patterns_are_counted_a_few_classes_at_a_time(monkeypatch):
+    from workbench.privacy.anonymity import missing
+
+    draw = np.random.default_rng(4)
+    frame = pd.DataFrame(draw.integers(0, 3, (60, 3)), columns=["x", "y", "z"]).astype(object)
+    frame = frame.mask(draw.random((60, 3)) < 0.3, None).assign(home=draw.integers(0, 12, 60))
+    whole = candidates(frame, ["x", "y", "z"], households="home").households
+    monkeypatch.setattr(missing, "ROOM", 7)
+
+    assert candidates(frame, ["x", "y", "z"], households="home").households.tolist() == whole.tolist()
 
 
 def agree(one, other) -> bool:

@@ -155,8 +155,8 @@ def test_emptied_cells_leave_every_row_among_k_that_fit_it(command, table):
     assert len(frame) == 43
     assert sum(told["emptied_cells"].values()) == frame.isna().sum().sum() > 0
     both = k_in_both_readings(frame, ITEMS.split(","))
-    assert both.wildcard == told["measured"]["missing"]["k_children_wildcard"] >= 5
-    assert both.worse == told["measured"]["missing"]["k_children_worse"]
+    assert both.wildcard == told["measured"]["missing"]["wildcard"]["k_children"] >= 5
+    assert both.worse == told["measured"]["missing"]["worse"]["k_children"]
 
 
 SWAPPED = ["--step", "swap=0.5:area:grade", "--step", "rank-swap=0.2:days", "--step", "pram=0.8:aid"]

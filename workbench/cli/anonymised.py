@@ -108,7 +108,7 @@ def by_cells(frame: "pd.DataFrame", looked_for: Mapping[str, Any], harms: Harms)
         "emptied_cells": {item: int(after[item].isna().sum()) for item in found.levels},
         "measured": {
             **measured(after, classes, harms),
-            "missing": missing_values(after, classes, persons=None, households=None),
+            "missing": missing_values(after, classes, persons=None, households=None, sensitive=harms),
         },
     }
     return Made(after, told, partial(recipe_of_search, found, looked_for, cells=step, output=after))

@@ -105,7 +105,14 @@ def measure(
     if residents is not None:
         found["population_uniqueness"] = estimates(classes, residents=residents)
     if isinstance(table, pd.DataFrame):
-        found |= of_rows(table, classes, persons=persons, households=households)
+        found |= of_rows(
+            table,
+            classes,
+            persons=persons,
+            households=households,
+            sensitive=named,
+            hierarchies=hierarchies or {},
+        )
         if population is not None:
             found["population"] = of_population(table, population, classes.items, persons=persons)
     return found
@@ -152,11 +159,24 @@ def finite(number: Number) -> Number:
 
 
 def of_rows(
-    frame: pd.DataFrame, classes: Classes, *, persons: Who | None, households: Who | None
+    frame: pd.DataFrame,
+    classes: Classes,
+    *,
+    persons: Who | None,
+    households: Who | None,
+    sensitive: Harmful,
+    hierarchies: Mapping[str, Hierarchy],
 ) -> dict[str, Any]:
     """What only the rows tell: both readings of missing values, and which items tell people apart."""
     found: dict[str, Any] = {
-        "missing": missing_values(frame, classes, persons=persons, households=households),
+        "missing": missing_values(
+            frame,
+            classes,
+            persons=persons,
+            households=households,
+            sensitive=sensitive,
+            hierarchies=hierarchies,
+        ),
         "items": {
             item: without(frame, classes, item, persons=persons, households=households)
             for item in classes.items
@@ -177,19 +197,62 @@ def of_rows(
 
 
 def missing_values(
-    frame: pd.DataFrame, classes: Classes, *, persons: Who | None, households: Who | None
+    frame: pd.DataFrame,
+    classes: Classes,
+    *,
+    persons: Who | None,
+    households: Who | None,
+    sensitive: Harmful | None = None,
+    hierarchies: Mapping[str, Hierarchy] | None = None,
 ) -> dict[str, Any] | None:
-    """k when a missing value could be any value, and the worse of both readings; None where nothing is missing."""
+    """
+    Every number once more when a missing value could be any value, and the worse of both readings.
+
+    None where no quasi-identifier is missing: there is one reading then. `classes` are those of `frame`.
+    """
     if not any(is_missing(categories(frame[item])).any() for item in classes.items):
         return None
     wild = candidates(frame, classes.items, persons=persons, households=households)
-    children = metrics.smallest(wild.children)
-    homes = None if wild.households is None else metrics.smallest(wild.households)
+    named = {item: (harm, (hierarchies or {}).get(item)) for item, harm in (sensitive or {}).items()}
+    own, other = (
+        {
+            **of_classes(counted),
+            "sensitive": {
+                item: of_spread(spread(item, harm), ladder) for item, (harm, ladder) in named.items()
+            },
+        }
+        for counted, spread in (
+            (classes, lambda item, harm: Spread.of(classes, frame[item], harmful=harm)),
+            (wild.classes(classes), lambda item, harm: wild.spread(frame[item], harmful=harm)),
+        )
+    )
+    for told in (own, other):
+        for name in SAME_IN_BOTH:
+            told.pop(name, None)
+    return {"wildcard": other, "worse": worse(own, other)}
+
+
+# What does not hang on who fits whom.
+SAME_IN_BOTH = ("rows", "classes")
+# Numbers that protect more when they are larger; all others protect less.
+HIGHER_PROTECTS = {"k_children", "k_households", "distinct_l", "plain_distinct_l", "entropy_l"}
+# What stands for infinity, by its name, when a number is None; of any other nothing is told.
+UNBOUNDED = {"recursive_c", "enhanced_beta", "basic_beta", "delta_disclosure"}
+
+
+def worse(own: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each number of two readings the one that protects less."""
     return {
-        "k_children_wildcard": children,
-        "k_households_wildcard": homes,
-        "k_children_worse": min(metrics.k_children(classes), children),
+        name: worse(value, other[name]) if isinstance(value, Mapping) else worst(name, value, other[name])
+        for name, value in own.items()
     }
+
+
+def worst(name: str, *values: Number) -> Number:
+    told = [value for value in values if value is not None]
+    if not told or (len(told) < len(values) and name in UNBOUNDED):
+        return None
+    return min(told) if name in HIGHER_PROTECTS else max(told)
 
 
 def without(

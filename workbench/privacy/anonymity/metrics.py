@@ -184,9 +184,13 @@ def classification_penalty(spread: Spread) -> float:
 
 
 def base_rate(spread: Spread) -> float:
-    """The largest share of one harmful value among all recorded values: what a guess without the table gets."""
-    total = np.bincount(spread.value, weights=spread.count, minlength=len(spread.words))
-    return float(total[spread.harmful].max(initial=0.0) / max(total[spread.recorded].sum(), 1))
+    """
+    The largest share of one harmful value among all recorded values: what a guess without the classes gets.
+
+    Over the whole table that came in, as t and beta compare with.
+    """
+    total = spread.whole
+    return float(total[spread.harmful].max(initial=0) / max(total[spread.recorded].sum(), 1))
 
 
 def smallest_category(values: Any, *, households: Any) -> int:
