@@ -218,6 +218,7 @@ class Lab:
 
     def follow(self, link):
         """Enter with a start link, and fetch the page once for its proof."""
+        self.link = link
         assert self.status(f"/start?link={link}") == 302
         assert self.status("/lab") == 200
         return self

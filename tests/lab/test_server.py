@@ -48,7 +48,7 @@ async def connect(lab, kernel, *, protocols=(PROTOCOL,)):
     request = HTTPRequest(
         f"{lab.base.replace('http', 'ws')}/api/kernels/{kernel}/channels", headers=lab.header
     )
-    return await websocket_connect(request, subprotocols=list(protocols))
+    return await websocket_connect(request, subprotocols=list(protocols) or None)
 
 
 def plant_kernelspec(folder):
