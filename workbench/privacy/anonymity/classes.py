@@ -139,8 +139,10 @@ def categories(values: Any) -> Coded:
     spellings = np.array([word(raw) for raw in raws] + [MISSING], dtype=object)
     # Raw values that read alike (1 and 1.0) come together here; the place -1 of a missing value is MISSING's.
     words, merged = np.unique(spellings, return_inverse=True)
-    seen, codes = np.unique(merged[places], return_inverse=True)
-    return Coded(codes=codes.astype(np.int64), words=tuple(words[seen]))
+    met = np.zeros(len(spellings), dtype=bool)
+    met[places] = True
+    seen = np.unique(merged[met])
+    return Coded(codes=np.searchsorted(seen, merged)[places].astype(np.int64), words=tuple(words[seen]))
 
 
 def in_common_words(one: Coded, other: Coded) -> tuple[Coded, Coded]:

@@ -25,6 +25,7 @@ from workbench.privacy.anonymity.compact import Compact, Pairs
 from workbench.privacy.anonymity.criteria import Criteria, Sensitive
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.lattice import LARGEST_LATTICE, Limits, Steps, Table, over_all
+from workbench.privacy.anonymity.looks import Looks
 from workbench.privacy.anonymity.measures import AGGREGATES, Measure
 from workbench.privacy.anonymity.models import Model
 from workbench.privacy.anonymity.search import apart, levels_of_node, require_sense, those
@@ -51,8 +52,8 @@ class LocallyRecoded:
     """
     The table as it leaves, its rows in their order, numbered anew, without columns of persons and households.
 
-    `kept` marks its rows among those that came in. `granularity` is one minus the mean loss of a cell, with
-    each suppressed row losing all.
+    `kept` marks its rows among those that came in. `granularity` is how much of the raw table is left, from 0
+    to 1, in ARX's definition.
     """
 
     frame: pd.DataFrame
@@ -155,12 +156,20 @@ def sweep(
             leaves = ~failing[left.compact.row]
             found.append((whole.top if ended else node, places[leaves]))
             places = places[~leaves]
-            left = Table(
-                restricted(left.compact, failing), models=models, limits=EVERYTHING, measure=whole.measure
-            )
+            left = of_the_rest(left, failing)
         if ended or not len(places):
             break
     return found
+
+
+def of_the_rest(table: Table, kept: Mask) -> Table:
+    """The same of the rows whose combination is kept."""
+    rest = Table(
+        restricted(table.compact, kept), models=table.models, limits=table.limits, measure=table.measure
+    )
+    if rest.quick:
+        rest.looks = Looks(rest.compact, like=table.looks)
+    return rest
 
 
 def restricted(compact: Compact, kept: Mask) -> Compact:
@@ -219,12 +228,17 @@ def applied(
 
 
 def granularity(compact: Compact, released: Sequence[tuple[Steps, Codes]]) -> float:
-    """One minus the mean over rows and items of the loss of the label, all of it for a row that did not leave."""
+    """
+    One minus the mean share of its leaves that a label stands for, all of them in a row that did not leave.
+
+    Over all items together this is stretched so that raw values give 1, as ARX does: an item of many leaves
+    counts a little more than one of few.
+    """
     saved = 0.0
     for node, rows in released:
         combination = compact.row[rows]
         for axis, step, codes in zip(compact.axes, node, compact.codes, strict=True):
             cover = int(axis.cover[step][codes[combination]].sum())
-            room = axis.leaves - 1
-            saved += (len(rows) * axis.leaves - cover) / room if room else len(rows)
-    return saved / (compact.total * len(compact.axes))
+            saved += len(rows) - cover / axis.leaves
+    most = compact.total * sum(1 - 1 / axis.leaves for axis in compact.axes)
+    return saved / most if most else 1.0

@@ -49,11 +49,18 @@ DECIDING = 3
 # A base is kept if it has no more than this share of the entries it was made from.
 SMALLER = 0.6
 # How many entries all regions may have, in tables; and how many regions there may be.
-ROOM, MOST_REGIONS = 8, 1024
+ROOM, MOST_REGIONS = 12, 1024
 # Below this many entries, starting threads costs more than they bring.
 WORTH_THREADS = 200_000
 # So many classes a node cannot have: a bound that stands for none.
 EVERY = 2**62
+
+
+# What of a table laid out depends on its items alone.
+BY_AXIS = (
+    "tables", "table_at", "table_size", "word_of", "times", "over", "covers", "cover_at", "constant", "labels",
+    "label_at", "ranks", "sizes",
+)  # fmt: skip
 
 
 def can_lay(compact: Compact) -> bool:
@@ -64,12 +71,15 @@ def can_lay(compact: Compact) -> bool:
 class Looks:
     """One table, ready to be looked at. Made for a table that `can_lay`."""
 
-    def __init__(self, compact: Compact, *, kernels: Any = KERNELS) -> None:
+    def __init__(self, compact: Compact, *, kernels: Any = KERNELS, like: "Looks | None" = None) -> None:
+        """`like` was made for more rows of the same items."""
         self.compact, self.kernels = compact, kernels
-        self.laid = laid_out(compact)
+        self.laid = laid_out(compact, like.laid if like else None)
         self.given = kernels.handed(self.laid)
         self.desks = [desk(compact)]
         self.places = [kernels.handed(self.desks[0])]
+        self.marking = self.desks[0]._replace(failing=np.zeros(len(compact.rows), dtype=np.uint8))
+        self.marking_place = kernels.handed(self.marking)
         self.bases: list[int] = [0]
         self.regions, self.used, self.used_runs = 1, len(compact.rows), 2
 
@@ -86,12 +96,11 @@ class Looks:
 
     def failing(self, node: Steps, *, least: int) -> Mask:
         """Which combinations are in classes of fewer than `least` rows."""
-        found = np.zeros(len(self.compact.rows), dtype=np.uint8)
-        first = self.desks[0]._replace(failing=found)
-        first.node[:] = node
-        ask(first, 0, begin=0, end=1, least=least, most=EVERY)
-        self.kernels.look(self.given, self.kernels.handed(first))
-        return found.view(bool)
+        self.marking.node[:] = node
+        self.marking.failing[:] = 0
+        ask(self.marking, 0, begin=0, end=1, least=least, most=EVERY)
+        self.kernels.look(self.given, self.marking_place)
+        return self.marking.failing.astype(bool)
 
     def region(self) -> int:
         """The region from which the desk's node is looked at; made where it is missing."""
@@ -245,8 +254,9 @@ def desk(compact: Compact) -> Desk:
     )
 
 
-def laid_out(compact: Compact) -> Laid:
+def laid_out(compact: Compact, like: Laid | None) -> Laid:
     """The combinations as the first region, in no order, with everything that a look at a node looks up."""
+    by_axis = {name: getattr(like, name) for name in BY_AXIS} if like else None
     axes, entries = compact.axes, len(compact.rows)
     words = words_of(axes)
     codes = np.stack(compact.codes, axis=1)
@@ -275,7 +285,7 @@ def laid_out(compact: Compact) -> Laid:
         deciding=np.array(deciding, dtype=np.int64),
         deciding_strides=np.array([math.prod(decided[place + 1 :]) for place in range(len(decided))], dtype=np.int64),
         alike=by_step(axes, alike(compact), np.float64),
-        **of_axes(axes, words),
+        **(by_axis or of_axes(axes, words)),
     )  # fmt: skip
 
 
