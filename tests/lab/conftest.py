@@ -14,7 +14,9 @@ import pytest
 
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.trust import ADMITTERS
+from workbench.demo.cast import PASSPHRASE
 from workbench.governance.charter import Project, Projects
+from workbench.governance.one_time_codes import RECOVERY_CODES, RECOVERY_SIZE, recovery_codes
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
 from workbench.lab import quota, run_folder
@@ -189,6 +191,7 @@ class Lab:
         self.home = home
         self.base = address
         self.cookies = {}
+        self.codes = []
         self.workspace = workspace or Workspace.of(home, analyst="analyst-1")
 
     def ask(self, path, *, method="GET", body=None, headers=None, form=None, cookies=None):
@@ -229,9 +232,19 @@ class Lab:
         form = {"_xsrf": self.cookies["_xsrf"], "name": name, "passphrase": words, "code": code}
         return self.ask("/login", method="POST", form=form)
 
-    def stranger(self):
-        """The same server as somebody meets it who has no cookies."""
-        return type(self)(self.home, self.base, workspace=self.workspace)
+    def enter(self):
+        """Log in with the passphrase and the next recovery code of the demonstration."""
+        size = RECOVERY_CODES * RECOVERY_SIZE
+        self.codes = self.codes or recovery_codes(
+            lambda _: self.home.entropy("recovery analyst-1 1", size=size)
+        )
+        status = self.log_in("analyst-1", PASSPHRASE, self.codes.pop())[0]
+        self.ask("/lab")
+        return status == 302
+
+    def leave(self):
+        """Log out as the log-out page does it."""
+        self.ask("/logout", method="POST", form={"_xsrf": self.cookies["_xsrf"]})
 
     @property
     def header(self):

@@ -24,14 +24,14 @@ import pytest
 from jupyter_client.session import Session as Messages
 from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, serialize_msg_to_ws_v1
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 pytestmark = pytest.mark.attack
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 RAW = "raw data of a child"
 HITS = 60  # rounds of a race
-STOCK_PORT, OUR_PORT = 18987, 18988
+STOCK_PORT, OUR_PORT, LEAVING_PORT = 18987, 18988, 18989
 
 
 class Target:
@@ -83,15 +83,29 @@ class Stock:
     def header(self):
         return {"Authorization": f"token {self.token}"}
 
-    def ask(self, path, *, method="GET", body=None, headers=None, cookies=None):
+    def enter(self, token=None):
+        """Log in with the token, for a cookie."""
+        lines = self.ask("/login", cookies={})[1].get_all("Set-Cookie")
+        proof = next(line for line in lines if line.startswith("_xsrf=")).partition(";")[0].partition("=")[2]
+        form = f"_xsrf={proof}&password={token or self.token}"
+        status, headers, _ = self.ask("/login", method="POST", cookies={"_xsrf": proof}, form=form)
+        lines = headers.get_all("Set-Cookie") or []
+        self.cookies = dict(line.partition(";")[0].partition("=")[::2] for line in lines) | {"_xsrf": proof}
+        return status == 302
+
+    def leave(self):
+        self.ask("/logout", cookies=self.cookies)
+
+    def ask(self, path, *, method="GET", body=None, headers=None, cookies=None, form=None):
         given = {"Content-Type": "application/json"} | (self.header if cookies is None else {})
         if cookies is not None:
             given["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        if form is not None:
+            given["Content-Type"] = "application/x-www-form-urlencoded"
+        content = form if body is None else json.dumps(body)
         connection = HTTPConnection(self.base.removeprefix("http://"), timeout=30)
         with contextlib.closing(connection):
-            connection.request(
-                method, path, None if body is None else json.dumps(body), given | (headers or {})
-            )
+            connection.request(method, path, content, given | (headers or {}))
             response = connection.getresponse()
             return response.status, response.headers, response.read()
 
@@ -451,6 +465,59 @@ def run_code_in_another_protocol(at):
     return (at.folder / "unlogged").exists()
 
 
+# After somebody has left; in this order, for the last one closes the door -------------------------------------
+
+
+def use_a_cookie_after_the_log_out(at):
+    at.lab.enter()
+    cookies = dict(at.lab.cookies)
+    at.lab.leave()
+    return at.ask("/api/me", cookies=cookies)[0] == 200
+
+
+def keep_a_kernel_after_the_log_out(at):
+    at.lab.enter()
+    kernel = at.start_kernel()
+    at.lab.leave()
+    at.lab.enter()
+    return kernel in at.ask("/api/kernels")[2]
+
+
+def keep_a_conversation_after_the_log_out(at):
+    at.lab.enter()
+
+    async def story():
+        socket = await at.connect(at.start_kernel())
+        messages = Messages()
+        await asyncio.to_thread(at.lab.leave)
+        sent = messages.msg("execute_request", {"code": "print('still here')"})
+        with contextlib.suppress(WebSocketClosedError):
+            await socket.write_message(serialize_msg_to_ws_v1(sent, "shell", messages.pack), binary=True)
+        while (message := await asyncio.wait_for(socket.read_message(), 30)) is not None:
+            if b"still here" in message:
+                return True
+        return False
+
+    return asyncio.run(story())
+
+
+def guess_for_ever(at):
+    """After many failures the right words still open at once."""
+    for _ in range(6):
+        if at.ours:
+            at.lab.log_in("analyst-1", "a guess", "000000")
+        else:
+            at.lab.enter("a-guess")
+    return at.lab.enter()
+
+
+LEAVING = (
+    use_a_cookie_after_the_log_out,
+    keep_a_kernel_after_the_log_out,
+    keep_a_conversation_after_the_log_out,
+    guess_for_ever,
+)
+
 Act = Callable[[Target], bool]
 ACTS: dict[str, Act] = {
     act.__name__: act
@@ -549,7 +616,7 @@ def stock(tmp_path_factory):
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=folder,
+        cwd=workspace,
         env={**os.environ, **places, "JUPYTER_PATH": str(jupyter), "HOME": str(folder)},
     ) as server:
         lab = Stock(f"http://127.0.0.1:{STOCK_PORT}", token)
@@ -571,5 +638,15 @@ def test_attack(ours, name):
 
 
 @pytest.mark.slow
+def test_attack_after_somebody_has_left(tmp_path, serve):
+    with serve(tmp_path, port=LEAVING_PORT) as lab:
+        at = Target(lab, lab.workspace.folder, tmp_path / "raw", kernel="workbench", ours=True)
+
+        assert [act.__name__ for act in LEAVING if act(at)] == []
+
+
+@pytest.mark.slow
 def test_each_attack_succeeds_against_a_stock_server(stock):
-    assert [name for name, act in ACTS.items() if not act(stock)] == []
+    acts = [*ACTS.values(), *LEAVING]
+
+    assert [act.__name__ for act in acts if not act(stock)] == []
