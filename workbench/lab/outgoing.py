@@ -75,7 +75,12 @@ TAGS = frozenset(
     ]
 )
 TAKEN_OUT = frozenset({"style"})  # pandas puts a style beside its tables, which says how cells are aligned
-ATTRIBUTES = {"table": {"border"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}}
+ATTRIBUTES = {
+    "*": set[str](),
+    "table": {"border"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+}
 VALUES = {"table": {"class": {"dataframe"}}}
 CLEANER = nh3.Cleaner(
     tags=set(TAGS),
