@@ -4,7 +4,6 @@ Speed, as ratios against a peer or a floor measured in the same run. Seconds are
     make bench
 """
 
-import asyncio
 import hashlib
 import json
 import os
@@ -22,7 +21,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -33,8 +31,6 @@ from workbench.audit.kept import open_log
 from workbench.audit.log import Entry
 from workbench.audit.wire import SOCKET
 from workbench.home import Home
-from workbench.lab.kernels import KERNEL, Kernels
-from workbench.lab.session import Session
 from workbench.population import generate
 from workbench.scoring import engine
 from workbench.scoring.model import Capacity, Feature, Model, Threshold
@@ -198,40 +194,3 @@ def test_verifying_the_log_against_parsing_and_hashing_its_lines(tmp_path):
         timed(lambda: verify_log.verify(str(log.folder / "log.jsonl"), [], None))[1] for _ in range(3)
     )
     show("the auditor's verifier, CPU", alone, floor, against="parse and hash")
-
-
-def test_starting_a_kernel_against_a_plain_one(tmp_path):
-    """Start to first reply, interleaved; the median ratio of the pairs."""
-    home = Home.create(tmp_path / "home")
-    with Session(
-        home, State.open(home), analyst="mori", project="bench", datasets={}, trusted=b"{}", verbs={}
-    ) as session:
-        pairs = [
-            (
-                started(AsyncKernelManager(kernel_name=KERNEL, kernel_spec_manager=Kernels(room=session))),
-                started(AsyncKernelManager(kernel_name="python3")),
-            )
-            for _ in range(7)
-        ]
-    ratios = [ours / plain for ours, plain in pairs]
-
-    ours, plain = (statistics.median(times) for times in zip(*pairs, strict=True))
-    show("kernel, start to first reply", ours, plain, against="plain ipykernel")
-    print(
-        f"median ratio of pairs {statistics.median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}"
-    )
-
-
-def started(manager: AsyncKernelManager) -> float:
-    async def once() -> float:
-        began = time.perf_counter()
-        await manager.start_kernel()
-        client = manager.client()
-        client.start_channels()
-        await client.wait_for_ready(timeout=60)
-        taken = time.perf_counter() - began
-        client.stop_channels()
-        await manager.shutdown_kernel(now=True)
-        return taken
-
-    return asyncio.run(once())

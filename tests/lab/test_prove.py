@@ -229,6 +229,13 @@ def test_an_act_that_does_not_run_proves_nothing(printed):
     assert why_not_proven(Proof([verdict], WHOLE)) is not None
 
 
+def test_an_act_seen_later_that_did_not_run_proves_nothing():
+    ended = subprocess.CompletedProcess([], 1, stdout="", stderr="Traceback")
+    verdicts = battery(lambda _: ended, {}, ["outlive", "kill"])
+
+    assert {verdict.outcome for verdict in verdicts} == {Outcome.BROKEN}
+
+
 class TestResidualRisks:
     """What is accepted is written down, with its reason and the rooms it is accepted in."""
 

@@ -1,6 +1,7 @@
 """What a kernel may touch, and that nothing else is there."""
 
 import json
+import marshal
 import os
 import shutil
 import subprocess
@@ -102,8 +103,8 @@ def test_a_room_that_is_root_never_runs_a_kernel_as_root(tmp_path, monkeypatch):
 
 def test_the_launcher_starts_nothing_for_a_plan_that_says_root(tmp_path):
     """Even a plan that was tampered with."""
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"owner": 0, "arguments": ["/bin/true"]}))
+    plan = tmp_path / "plan"
+    plan.write_bytes(marshal.dumps({"owner": 0, "arguments": ["/bin/true"]}))
     become_root = [] if AS_ROOT else ["unshare", "--user", "--map-root-user"]
     ended = subprocess.run([*become_root, sys.executable, "-I", "-S", launch.__file__, str(plan)])
 
@@ -126,7 +127,7 @@ def test_a_kernel_is_nobody_outside(session, tmp_path):
 
 def test_an_ordinary_user_needs_no_root(ordinary_place):
     """The same launch without root: bubblewrap makes its own user namespace."""
-    script, plan = ordinary_place / "launch.py", ordinary_place / "plan.json"
+    script, plan = ordinary_place / "launch.py", ordinary_place / "plan"
     script.write_text(Path(launch.__file__).read_text())
     arguments = [
         "--unshare-user",
@@ -148,8 +149,8 @@ def test_an_ordinary_user_needs_no_root(ordinary_place):
         "arguments": [bubblewrap(), *arguments],
     }
     starter = f"""
-import json, os, subprocess, sys
-open({str(plan)!r}, "w").write(json.dumps({given!r} | {{"parent": os.getpid()}}))
+import marshal, os, subprocess, sys
+open({str(plan)!r}, "wb").write(marshal.dumps({given!r} | {{"parent": os.getpid()}}))
 sys.exit(subprocess.call([sys.executable, "-I", "-S", {str(script)!r}, {str(plan)!r}]))
 """
     user = OWNERS[1] if AS_ROOT else None

@@ -9,12 +9,8 @@ The kernel finds everything under the names it has in the sandbox, in a tree of 
 runs in a process group that it cannot leave, beneath a process that ends the whole group.
 """
 
-import base64
-import json
 import os
 import shutil
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,6 @@ from workbench.lab import landlock, seccomp
 from workbench.lab.sandbox import (
     CONNECTION,
     DATASETS,
-    LAUNCHER,
     SYSTEM_FILES,
     USES,
     WORKSPACE,
@@ -31,6 +26,7 @@ from workbench.lab.sandbox import (
     inside_command,
     mounts_of,
     processors_of,
+    written_plan,
 )
 
 # Scopes for signals and abstract sockets came with this version: without them a kernel could end the room.
@@ -81,15 +77,12 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
         "read_only": [number for number, mount in enumerate(mounts_of(sandbox)) if not mount.writable],
         "doors": sandbox.group.doors if sandbox.group else [],
         "processors": processors_of(sandbox),
-        "filter": base64.b64encode(seccomp.program(alone=True)).decode(),
+        "filter": seccomp.program(alone=True),
         "arguments": [place(word, folder=folder) for word in inside_command(command, told)],
         "environment": environment(folder=folder),
         "folder": place(WORKSPACE, folder=folder),
     }
-    handle, path = tempfile.mkstemp(prefix="plan-", dir=folder)
-    with open(handle, "w", encoding="utf-8") as file:
-        json.dump(plan, file)
-    return [sys.executable, "-I", "-S", str(LAUNCHER), path]
+    return written_plan(plan, folder=folder)
 
 
 def build_world(sandbox: Sandbox, places: list[str], *, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """
 The first step inside the sandbox: set the limits, give up the rights to files, then become the command.
 
-Run as a script with the standard library alone. The limits are set here and not outside, because the number
+Run as a script with the standard library alone; a module that is to follow runs in the same interpreter. The limits are set here and not outside, because the number
 of processes is counted per user: outside, an analyst's own desktop would count too. The rights are given up
 here because whoever is bound by Landlock can mount nothing more.
 """
@@ -10,10 +10,9 @@ import json
 import os
 import resource
 import sys
-from pathlib import Path
-from typing import Any
 
-sys.path.append(str(Path(__file__).parents[2]))
+if sys.flags.isolated:
+    sys.path.append(__file__.removesuffix("/workbench/lab/inside.py"))
 from workbench.lab import landlock
 
 UNPROTECTED = 14
@@ -26,7 +25,7 @@ def limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def bind(told: dict[str, Any]) -> None:
+def bind(told: dict) -> None:
     """Keep to the limits and the rules of `told` from here on; without Landlock there is no kernel."""
     for name, value in told["resources"].items():
         limit(getattr(resource, name), value)
@@ -39,6 +38,17 @@ def bind(told: dict[str, Any]) -> None:
         os.makedirs(folder, exist_ok=True)  # by now with the kernel's own rights
 
 
+def become(command: list[str]) -> None:
+    """Be the command from here on: a module (-m) in this interpreter, a program in place of it."""
+    if command[0] != "-m":
+        os.execv(command[0], command)  # noqa: S606
+    import runpy
+
+    del sys.path[0]  # the folder of this script
+    sys.argv = command[1:]
+    runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+
+
 if __name__ == "__main__":
     bind(json.loads(sys.argv[1]))
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606
+    become(sys.argv[2:])

@@ -179,7 +179,7 @@ def battery(run: Runner, targets: Targets, acts: Sequence[str] = tuple(ACTS)) ->
     for names in ([name for name in acts if not ACTS[name].alone], *([n] for n in acts if ACTS[n].alone)):
         if names:
             verdicts.update({verdict.act: verdict for verdict in read(names, run(names))})
-    later = [name for name in acts if ACTS[name].later]
+    later = [n for n in acts if ACTS[n].later and verdicts[n].outcome is not Outcome.BROKEN]
     if later:
         time.sleep(SETTLING)
     for name in later:

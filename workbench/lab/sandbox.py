@@ -10,8 +10,8 @@ There is no way to run a kernel without it: where the operating system cannot gi
 `bound.py` has what can be chosen instead.
 """
 
-import base64
 import json
+import marshal
 import os
 import random
 import shutil
@@ -243,18 +243,20 @@ def launch_command(sandbox: Sandbox, command: list[str], *, folder: Path) -> lis
         "doors": sandbox.group.doors if sandbox.group else [],
         "processors": processors_of(sandbox),
         "first_sealed": FIRST_SEALED,
-        "sealed": [
-            base64.b64encode(content).decode()
-            for content in (told, seccomp.program(), *sealed_of(sandbox).values())
-        ],
+        "sealed": [told, seccomp.program(), *sealed_of(sandbox).values()],
         "arguments": [
             *(str(bubblewrap()), "--args", str(FIRST_SEALED), "--"),
             *command_inside(command, sandbox),
         ],
     }
+    return written_plan(plan, folder=folder)
+
+
+def written_plan(plan: Mapping[str, Any], *, folder: Path) -> list[str]:
+    """The command that carries out `plan`, written where only this user reads it."""
     handle, path = tempfile.mkstemp(prefix="plan-", dir=folder)
-    with open(handle, "w", encoding="utf-8") as file:
-        json.dump(plan, file)
+    with open(handle, "wb") as file:
+        marshal.dump(plan, file)
     return [sys.executable, "-I", "-S", str(LAUNCHER), path]
 
 
@@ -273,7 +275,13 @@ def command_inside(command: list[str], sandbox: Sandbox) -> list[str]:
 
 
 def inside_command(command: list[str], told: Mapping[str, Any]) -> list[str]:
-    """`command` behind the step inside, which is told what to keep to."""
-    python = interpreter().executable
-    shim = [python, "-I", "-S", f"{CODE}/workbench/lab/inside.py", json.dumps(told)]
-    return [*shim, *(python if word == "python" else word for word in command[:1]), *command[1:]]
+    """
+    `command` behind the step inside, which is told what to keep to.
+
+    A module is run by the interpreter that takes the step: a second one would make every kernel start later.
+    """
+    python, step = interpreter().executable, f"{CODE}/workbench/lab/inside.py"
+    if command[:2] == ["python", "-m"]:
+        return [python, step, json.dumps(told), *command[1:]]
+    words = [*(python if word == "python" else word for word in command[:1]), *command[1:]]
+    return [python, "-I", "-S", step, json.dumps(told), *words]

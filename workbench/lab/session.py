@@ -85,13 +85,22 @@ class Session:
         self.owner = self.workspace.owner
         quota.clear_leftovers(home.workspaces)
         self._quota = self._hold_workspace()
+        try:
+            self._open(trusted, verbs)
+        except BaseException:
+            # Nobody has a session to close: what was mounted would stay.
+            if self._quota is not None:
+                self._quota.release()
+            raise
+
+    def _open(self, trusted: bytes, verbs: Mapping[str, Handler]) -> None:
         self._folder = run_folder.make()
         self._trusted = self._folder / "trusted.json"
         self._trusted.write_bytes(trusted)
         self._trusted.chmod(0o644)
         self._gateway = Gateway(self._folder / "gateway.sock", self, verbs)
         self._outputs = OutputLog(self)
-        self.meter = Meter(home, state, person=analyst, session=self.id)
+        self.meter = Meter(self.home, self.state, person=self.analyst, session=self.id)
         self._opened()
 
     def __enter__(self) -> "Session":
