@@ -8,6 +8,8 @@ PROFILE    ?= tiny
 SEED       ?= 1
 DEMO_HOME  ?= .demo/$(PROFILE)
 WHEELHOUSE ?= .wheelhouse
+SOAK_SECONDS ?= 600
+SOAK_LABS ?= 20
 
 # With WHEELHOUSE_ONLY=1 nothing is asked of the network.
 ifdef WHEELHOUSE_ONLY
@@ -15,7 +17,7 @@ PIP_FROM := --no-index --find-links $(WHEELHOUSE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab spark test test-full quick slow attack lint bench wheelhouse lock clean system
+.PHONY: help demo lab spark test test-full quick slow attack soak lint bench wheelhouse lock clean system
 
 help: ## この一覧 / this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +66,9 @@ test-full: slow ## 長い検査 / the second tier: kills, large cities, installi
 
 attack: $(STAMP) system ## 禁じられた行為をすべて試す / every forbidden act, tried for real
 	$(BIN)/python -m pytest -m attack
+
+soak: $(STAMP) system ## 20 人分の部屋を 10 分間、でたらめに止める / twenty labs, killed at random for ten minutes
+	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_LABS=$(SOAK_LABS) $(BIN)/python -m pytest tests/lab/test_soak.py -m "slow or not slow" -s --timeout=3600
 
 bench: $(STAMP) system ## 速さを比で測る / speed, as ratios measured in one run
 	$(BIN)/python -m pytest bench --override-ini testpaths=bench -s -q
