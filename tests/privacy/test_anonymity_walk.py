@@ -156,10 +156,23 @@ def test_an_item_of_more_values_than_a_short_word_holds():
     assert told(walked) == told(stepped)
 
 
+# What takes longest to import, and a search of a plain file has no use for.
+HEAVY = {
+    "numba", "scipy.special", "scipy.linalg", "sklearn", "sdv", "matplotlib", "torch", "duckdb", "ibis", "sqlalchemy",
+    "jsonschema", "jupyter_server", "boto3",
+}  # fmt: skip
+
+
+def loaded(code: str) -> set[str]:
+    """The modules of a new process that has run some code."""
+    ends = "\nimport sys\nprint('LOADED', *sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code + ends], capture_output=True, text=True, check=True)
+    return set(told.stdout.partition("LOADED")[2].split())
+
+
 def test_a_new_process_searches_without_starting_a_compiler():
     kernels.kept()
-    lean = (
-        "import sys\n"
+    code = (
         "import numpy as np, pandas as pd\n"
         "from workbench.privacy.anonymity import hierarchies, search\n"
         "from workbench.privacy.anonymity.lattice import Limits\n"
@@ -168,12 +181,22 @@ def test_a_new_process_searches_without_starting_a_compiler():
         "found = search.anonymise(frame, hierarchies={'a': ladder}, quasi_identifiers=['a'], k=20,\n"
         "                         limits=Limits(overall=0.1))\n"
         "assert found.levels == {'a': 1}\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
     )
-    loaded = subprocess.run([sys.executable, "-c", lean], capture_output=True, text=True, check=True).stdout
 
-    heavy = {"numba", "scipy", "sklearn", "sdv", "matplotlib", "torch", "duckdb", "ibis", "jupyter_server"}
-    assert heavy & set(loaded.split()) == set()
+    assert HEAVY & loaded(code) == set()
+
+
+def test_the_command_loads_nothing_that_a_search_of_a_plain_file_has_no_use_for(tmp_path):
+    kernels.kept()
+    (tmp_path / "t.csv").write_text("a;b\n" + "x;1\n" * 9 + "y;1\n" * 9)
+    (tmp_path / "t_hierarchy_a.csv").write_text("x;*\ny;*\n")
+    words = [
+        "data", "anonymise", str(tmp_path / "t.csv"), "--separator", ";", "--hierarchies", str(tmp_path),
+        "--quasi-identifiers", "a", "--model", "k=5", "--recipe-only", "--json",
+    ]  # fmt: skip
+    code = f"from workbench.cli import workbench\nworkbench({words!r}, standalone_mode=False)"
+
+    assert HEAVY & loaded(code) == set()
 
 
 def plant(place, content: bytes):

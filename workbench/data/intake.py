@@ -9,12 +9,12 @@ a cell.
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from workbench.audit import Event
 from workbench.data.columns import Column, Encoded, read_column
 from workbench.data.extract import Source, open_source
 from workbench.data.header import ForbiddenNumber, match_header
@@ -22,23 +22,31 @@ from workbench.data.individual_number import mentions, scan
 from workbench.data.item import Item, Kind
 from workbench.data.raw import RawStore
 from workbench.data.receipt import Receipt
-from workbench.data.registers import Registers
 from workbench.errors import Refused, Unusable
-from workbench.governance.people import FOUNDER, People
 from workbench.home import Home
-from workbench.state import State
+
+if TYPE_CHECKING:
+    from workbench.state import State
 
 __all__ = ["Receipt", "import_extract", "read_extract"]
 
 NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER})
 
 
-def import_extract(home: Home, state: State, *, table: str, path: Path, actor: str = FOUNDER) -> Receipt:
+def import_extract(
+    home: Home, state: "State", *, table: str, path: Path, actor: str | None = None
+) -> Receipt:
     """
     Take a holder's file in as `table` of the register in force, in the place of what was there.
 
     A file that is refused or unusable leaves the store as it was, and its refusal in the log.
     """
+    # Whoever reads a plain file, outside any home, waits for neither the state nor the log.
+    from workbench.audit import Event
+    from workbench.data.registers import Registers
+    from workbench.governance.people import FOUNDER, People
+
+    actor = actor or FOUNDER
     People(state).expect_may(actor, "import")
     register = Registers(state).current()
     items = register[table].items

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import yaml
 
 from workbench.data.individual_number import mentions
 from workbench.errors import NotFound, Refused, Unusable
+
+if TYPE_CHECKING:
+    import jsonschema
 
 BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PLAIN_TYPES = {
@@ -102,14 +104,19 @@ def not_readable(*, ja: str, en: str) -> Unusable:
 
 
 @cache
-def validator() -> jsonschema.Draft202012Validator:
+def validator() -> "jsonschema.Draft202012Validator":
+    # Where its optional formats are installed, jsonschema builds a grammar for two seconds on import.
+    import jsonschema
+
     schema = json.loads(files("workbench.data").joinpath("register.schema.json").read_text(encoding="utf-8"))
     return jsonschema.Draft202012Validator(schema)
 
 
 def check(document: Any) -> None:
     """Raise Unusable, naming the entry, when the document is not of the register's schema."""
-    error = jsonschema.exceptions.best_match(validator().iter_errors(document))
+    from jsonschema import exceptions
+
+    error = exceptions.best_match(validator().iter_errors(document))
     if error is None:
         return
     where = place(document, error.absolute_path)
@@ -130,26 +137,26 @@ def place(document: Any, path: Iterable[str | int]) -> str:
     return ".".join(words) or "(top)"
 
 
-def lacking(error: jsonschema.ValidationError) -> tuple[str, str]:
+def lacking(error: "jsonschema.ValidationError") -> tuple[str, str]:
     names = ", ".join(name for name in error.validator_value if name not in error.instance)
     return f"{names} がありません", f"{names} is lacking"
 
 
-def unknown(error: jsonschema.ValidationError) -> tuple[str, str]:
+def unknown(error: "jsonschema.ValidationError") -> tuple[str, str]:
     names = ", ".join(sorted(str(name) for name in error.instance.keys() - error.schema["properties"].keys()))
     return f"知らない項目があります: {names}", f"it has an unknown entry: {names}"
 
 
-def not_one_of(error: jsonschema.ValidationError) -> tuple[str, str]:
+def not_one_of(error: "jsonschema.ValidationError") -> tuple[str, str]:
     allowed = ", ".join(map(str, error.validator_value))
     return f"次のいずれかにします: {allowed}", f"it must be one of {allowed}"
 
 
-def malformed(_error: jsonschema.ValidationError) -> tuple[str, str]:
+def malformed(_error: "jsonschema.ValidationError") -> tuple[str, str]:
     return "空か、型か書き方が違います", "it is empty, or of another type or form than it must be"
 
 
-SENTENCES: dict[str, Callable[[jsonschema.ValidationError], tuple[str, str]]] = {
+SENTENCES: dict[str, Callable[["jsonschema.ValidationError"], tuple[str, str]]] = {
     "required": lacking,
     "additionalProperties": unknown,
     "enum": not_one_of,

@@ -8,10 +8,10 @@ Polettini, "Individual risk estimation in mu-Argus", PSD 2004.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from workbench.errors import Unusable
 from workbench.privacy.anonymity.classes import Classes, Codes, categories
@@ -40,8 +40,14 @@ def individual_risk(classes: Classes, weights: Any) -> Floats:
     return expected_inverse(classes.rows, np.asarray(total, dtype=np.float64))[classes.member]
 
 
-# Gauss and Laguerre's rule: thirteen digits from classes of two on, at every rate.
-NODES, WEIGHTS = special.roots_laguerre(60)
+@cache
+def laguerre() -> tuple[Floats, Floats]:
+    """Nodes and weights of Gauss and Laguerre's rule: thirteen digits from classes of two on, at every rate."""
+    # Imported where it is used: a search, which measures what it leaves, does not wait for it.
+    from scipy import special
+
+    nodes, weights = special.roots_laguerre(60)
+    return nodes, weights
 
 
 def expected_inverse(rows: Codes, total: Floats) -> Floats:
@@ -54,7 +60,7 @@ def expected_inverse(rows: Codes, total: Floats) -> Floats:
     rate = rows / total
     missed = 1 - rate
     sums = np.zeros(len(rate))
-    for node, weight in zip(NODES, WEIGHTS, strict=True):
+    for node, weight in zip(*laguerre(), strict=True):
         sums += weight / (rate + missed * np.exp(-node / rows))
     alone = (rows == 1) & (missed > 0)
     with np.errstate(divide="ignore", invalid="ignore"):

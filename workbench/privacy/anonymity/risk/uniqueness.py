@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which loads its parts when they are used
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 from workbench.errors import Usage
 from workbench.privacy.anonymity.classes import Classes
@@ -112,7 +112,11 @@ def pitman(sample: Sample) -> Outcome:
     if found is None:
         return failed("pitman")
     theta, alpha = found
-    uniques = special.gammaln(theta + 1) - special.gammaln(theta + alpha) + alpha * np.log(sample.residents)
+    uniques = (
+        scipy.special.gammaln(theta + 1)
+        - scipy.special.gammaln(theta + alpha)
+        + alpha * np.log(sample.residents)
+    )
     share = float(np.exp(uniques - np.log(sample.residents)))
     return Estimate("pitman", share) if 0 < share <= 1 else failed("pitman")
 
@@ -129,10 +133,10 @@ def pitman_scores(sample: Sample, theta: float, alpha: float) -> Floats:
     u, n, many = sample.classes, sample.children, sample.size > 1
     ratio = theta / alpha
     # The sum of 1 / (theta + i alpha) for i from 1 to u - 1, and that of i / (theta + i alpha).
-    plain = (special.digamma(ratio + u) - special.digamma(ratio + 1)) / alpha
+    plain = (scipy.special.digamma(ratio + u) - scipy.special.digamma(ratio + 1)) / alpha
     weighted = (u - 1 - theta * plain) / alpha
-    by_theta = plain - (special.digamma(n + theta) - special.digamma(theta + 1))
-    inner = special.digamma(sample.size[many] - alpha) - special.digamma(1 - alpha)
+    by_theta = plain - (scipy.special.digamma(n + theta) - scipy.special.digamma(theta + 1))
+    inner = scipy.special.digamma(sample.size[many] - alpha) - scipy.special.digamma(1 - alpha)
     return np.array([by_theta, weighted - sample.count[many] @ inner])
 
 
@@ -197,7 +201,7 @@ def snb(sample: Sample) -> Outcome:
 
 def snb_parameters(at: Floats) -> tuple[float, float]:
     """Alpha and beta from the logarithm of the one and the log odds of the other, which know no bounds."""
-    return float(np.exp(at[0])), float(special.expit(at[1]))
+    return float(np.exp(at[0])), float(scipy.special.expit(at[1]))
 
 
 def snb_allowed(at: Floats) -> bool:
@@ -206,7 +210,7 @@ def snb_allowed(at: Floats) -> bool:
 
 
 SNB_STARTS = [
-    np.array([np.log(alpha), special.logit(beta)])
+    np.array([np.log(alpha), np.log(beta / (1 - beta))])
     for alpha in (0.3, 1.0, 0.05, 5.0)
     for beta in (0.1, 0.5, 0.01, 0.9)
 ]
@@ -268,7 +272,7 @@ def solved(
         with np.errstate(all="ignore"):
             if not inside(start):
                 continue
-            found = optimize.root(gaps, start, method="hybr", options={"xtol": 1e-13})
+            found = scipy.optimize.root(gaps, start, method="hybr", options={"xtol": 1e-13})
             scale = np.abs(gaps(start)) + 1
         if inside(found.x) and bool((np.abs(found.fun) <= SOLVED * scale).all()):
             return np.asarray(found.x)
