@@ -71,6 +71,7 @@ soak: $(STAMP) system ## 20 人分の部屋を 10 分間、でたらめに止め
 	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_LABS=$(SOAK_LABS) $(BIN)/python -m pytest tests/lab/test_soak.py -m "slow or not slow" -s --timeout=3600
 
 bench: $(STAMP) system ## 速さを比で測る / speed, as ratios measured in one run
+	$(BIN)/python -m pytest tests/privacy/test_anonymity_arx_answers.py -q
 	$(BIN)/python -m pytest bench --override-ini testpaths=bench -s -q
 
 wheelhouse: $(STAMP) ## ネットワークなしで入れるための車輪一式 / wheels with hashes for installing offline

@@ -1,5 +1,6 @@
 """ARX's hierarchy files: every separator and quotation, missing values, and its intervals, there and back."""
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,8 +9,8 @@ from workbench.errors import Unusable, Usage
 from workbench.privacy.anonymity import arx, hierarchies
 from workbench.privacy.anonymity.builders import interval
 from workbench.privacy.anonymity.classes import categories
+from workbench.privacy.anonymity.compact import axis
 from workbench.privacy.anonymity.hierarchies import from_rows, read_csv, rows_of, written
-from workbench.privacy.anonymity.loss import losses
 
 CELL = st.text(st.sampled_from("ab;,\t\"' \n東京*"), min_size=1, max_size=6)
 
@@ -62,7 +63,11 @@ def test_a_missing_value_with_a_null_row_is_no_further_leaf():
     """ARX counts its rows; a table with missing values must lose the same."""
     ladder = from_rows("aid", [["yes", "any", "*"], ["no", "any", "*"], ["NULL", "none", "*"]])
 
-    assert losses(ladder, ("yes", "(missing)"), level=1).tolist() == [0.5, 0]
+    column = pd.Series(["yes", None])
+    prepared, codes = axis(column, ladder, allowed=None, counted=2)
+
+    assert prepared.leaves == 3
+    assert prepared.cover[1][codes].tolist() == [2, 1]
 
 
 def test_to_arx_a_missing_value_is_written_null():

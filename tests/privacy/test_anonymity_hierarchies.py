@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from workbench.errors import NotFound, Unusable
 from workbench.privacy.anonymity import hierarchies
 from workbench.privacy.anonymity.classes import categories
+from workbench.privacy.anonymity.compact import axis
 from workbench.privacy.anonymity.hierarchies import from_ladder, from_rows
-from workbench.privacy.anonymity.loss import losses
 from workbench.privacy.anonymity.transform import recoded, relabelled, spec_of
 from workbench.scoring import recode
 
@@ -92,20 +92,24 @@ def test_an_interval_holds_its_lower_edge():
     assert DAYS.labels(["0", "0.5", "1", "4.99", "5", "400"], level=1) == ["0", "0", "1-4", "1-4", "5+", "5+"]
 
 
-def test_loss_is_the_share_of_the_finest_values_that_a_label_covers():
-    words = ("a", "b", "c")
+def covers(hierarchy, words):
+    """How many of the finest values the label of each word stands for, level by level."""
+    prepared, codes = axis(pd.Series(words), hierarchy, allowed=None, counted=len(words))
+    return prepared.leaves, [cover[codes].tolist() for cover in prepared.cover]
 
-    assert losses(AREA, words, level=0).tolist() == [0, 0, 0]
-    assert losses(AREA, words, level=1).tolist() == [0.5, 0.5, 0]
-    assert losses(AREA, words, level=2).tolist() == [1, 1, 1]
+
+def test_a_label_covers_the_finest_values_that_it_stands_for():
+    assert covers(AREA, ["a", "b", "c"]) == (3, [[1, 1, 1], [2, 2, 1], [3, 3, 3]])
 
 
 def test_of_a_ladder_of_intervals_the_finest_values_are_those_observed():
-    assert losses(DAYS, ("1", "2", "9"), level=1).tolist() == [0.5, 0.5, 0]
+    leaves, by_level = covers(DAYS, ["1", "2", "9"])
+
+    assert (leaves, by_level[1]) == (3, [2, 2, 1])
 
 
-def test_an_item_with_one_value_loses_nothing():
-    assert losses(from_rows("x", [["only", "*"]]), ("only",), level=1).tolist() == [0]
+def test_an_item_with_one_value_covers_it():
+    assert covers(from_rows("x", [["only", "*"]]), ["only"]) == (1, [[1], [1]])
 
 
 # --- The same recoding as everyone else's ---------------------------------------------------------------
