@@ -2,16 +2,25 @@
 
 import contextlib
 import json
+import os
+import signal
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from workbench.audit import Event, Log, timeline
 from workbench.audit.timeline import described, sessions
-from workbench.errors import NotFound, Unprotected
+from workbench.cli.lab import notify
+from workbench.errors import NotFound, Unprotected, Untrusted
+from workbench.governance.keys import create_key
+from workbench.governance.people import People, Person, Role
+from workbench.governance.signed_settings import sign_setting, signed_settings, today
 from workbench.lab import outputs
 from workbench.lab.run import run_notebook
+from workbench.lab.session import Session
+from workbench.lab.workspace import Workspace
+from workbench.state import State
 
 
 def records(state, event: str) -> list[dict]:
@@ -291,3 +300,114 @@ def test_the_command_tells_it_and_records_who_read_it(session, notebook, state, 
 
 def test_no_event_is_told_by_words_that_nobody_uses():
     assert set(timeline.WORDS) <= set(Event)
+
+
+@pytest.fixture
+def sign(home, state):
+    """A manager signs a setting that was to be reviewed by a day."""
+    People(state).add(Person("oka", "Oka", Role.MANAGER, "section"))
+    create_key(home, state, "person:oka", actor="oka")
+
+    def signed(value=5_000_000, *, review_by=None):
+        now = datetime.now(UTC) - timedelta(days=100)
+        day = review_by or now.date() + timedelta(days=200)
+        sign_setting(
+            home, state, "daily-output-warning", value=value, review_by=day, actor="oka", reason="r", now=now
+        )
+
+    return signed
+
+
+def test_an_overdue_review_is_told_to_the_managers_whenever_a_room_is_opened(
+    open_session, sign, state, capsys
+):
+    sign(review_by=today() - timedelta(days=1))
+    session = open_session()
+
+    [told] = records(state, Event.SETTING_OVERDUE)
+    assert (told["details"]["name"], told["details"]["to"]) == ("daily-output-warning", ["oka"])
+    assert told["details"]["session"] == session.id
+    notify(session)
+    said = capsys.readouterr().err
+    assert "見直し期限" in said
+    assert "workbench settings set" in said  # the other one, which nobody has signed
+
+
+def test_a_setting_that_is_not_due_is_not_told_of(open_session, sign, state):
+    sign()
+    open_session()
+
+    assert records(state, Event.SETTING_OVERDUE) == []
+
+
+def test_attack_a_room_opened_with_a_forged_setting(open_session, sign, state):
+    sign()
+    with state.engine.begin() as connection:
+        connection.execute(signed_settings.update().values(envelope=b"{}"))
+
+    with pytest.raises(Untrusted):
+        open_session()
+
+
+def test_attack_a_room_opened_with_an_older_setting_put_back(open_session, sign, state):
+    sign()
+    sign(10_000)
+    with state.engine.begin() as connection:
+        connection.execute(signed_settings.delete().where(signed_settings.c.version == 2))
+
+    with pytest.raises(Untrusted, match="監査ログ"):
+        open_session()
+    assert records(state, Event.GATEWAY_OPENED) == []
+
+
+def killed_at(home, notebook, *, arrange) -> Log:
+    """The home's log after a room ran a notebook in a process that killed itself where `arrange` says."""
+    child = os.fork()
+    if child == 0:
+        try:
+            state = State.open(home)
+            given = {"analyst": "analyst-1", "project": "p", "datasets": {}, "trusted": b"{}", "verbs": {}}
+            session = Session(home, state, **given)
+            arrange(session)
+            run_notebook(notebook("open('ran.txt', 'w').write('x')"), session, name="n.ipynb")
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    return Log.of(home)
+
+
+def kill_before_the_flush(session) -> None:
+    flush = os.fdatasync
+
+    def fdatasync(handle):
+        with contextlib.suppress(OSError):
+            if b"cell.executed" in os.pread(handle, 1 << 20, 0):
+                os.kill(os.getpid(), signal.SIGKILL)
+        flush(handle)
+
+    os.fdatasync = fdatasync
+
+
+def kill_after_the_record(session) -> None:
+    record = session.record
+
+    def recorded(event, **details):
+        record(event, **details)
+        if event == Event.CELL_EXECUTED:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    session.record = recorded
+
+
+@pytest.mark.parametrize("arrange", [kill_before_the_flush, kill_after_the_record])
+def test_attack_a_kill_between_the_record_and_the_code(home, notebook, arrange):
+    """Whenever the room is killed, no code ran that the log does not hold; the log holds, and goes on."""
+    log = killed_at(home, notebook, arrange=arrange)
+
+    assert not (Workspace.of(home, analyst="analyst-1").folder / "ran.txt").exists()
+    state = State.open(home)
+    held = [r["details"]["source"] for r in records(state, Event.CELL_EXECUTED)]
+    assert held == ["open('ran.txt', 'w').write('x')"]
+    state.record(Event.AUDIT_READ, actor="oka", what="x", records=0)
+    assert log.verify().records == state.verify().records
+    state.close()

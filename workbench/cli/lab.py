@@ -192,8 +192,11 @@ def way_in(address: str, reception: "Reception") -> str:
 
 
 def notify(session: "Session") -> None:
-    """Say what this room cannot hold, beside what the command prints."""
-    for notice in session.notices():
+    """Say what this room cannot hold, and what its settings wait for, beside what the command prints."""
+    from workbench.cli.settings import told_as_text
+    from workbench.governance.signed_settings import findings
+
+    for notice in [*session.notices(), *told_as_text(list(findings(session.home, session.state)))]:
         click.echo(notice, err=True)
 
 

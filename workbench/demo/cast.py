@@ -1,6 +1,6 @@
 """The people of the demonstration. Their names and their keys are demonstration persons', and say so."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.times import to_text
@@ -8,6 +8,7 @@ from workbench.artifact.trust import ADMITTERS
 from workbench.governance.accounts import Accounts
 from workbench.governance.keys import create_key
 from workbench.governance.people import People, Person, Role
+from workbench.governance.signed_settings import findings, sign_setting, today
 from workbench.governance.training import Kind, Trainings
 from workbench.home import Home
 from workbench.release import votes
@@ -49,6 +50,7 @@ def assemble(home: Home, state: State) -> int:
         if owner not in held:
             create_key(home, state, owner, actor=founder(people))
     train(home, state)
+    sign_settings(home, state)
     return len(people.all())
 
 
@@ -59,6 +61,20 @@ def train(home: Home, state: State) -> None:
         manager = keys.signer(f"person:{MANAGER}")
         trainings.train(ANALYST, Kind.GENERAL, on=now.date(), actor=MANAGER, signer=manager, now=now)
         trainings.undertake(ANALYST, signer=keys.signer(f"person:{ANALYST}"), now=now)
+
+
+def sign_settings(home: Home, state: State) -> None:
+    """The manager's signature under each setting, where there is none, or where its review is due."""
+    for finding in list(findings(home, state)):
+        sign_setting(
+            home,
+            state,
+            finding.setting.name,
+            value=None,
+            review_by=today() + timedelta(days=180),
+            actor=MANAGER,
+            reason="実演 / demonstration",
+        )
 
 
 def ensure_account(home: Home, state: State, person: str) -> None:
