@@ -127,6 +127,19 @@ def test_attack_rules_follow_what_is_mounted_beneath_a_place():
     assert set(USES["devices"]) & {"execute", "make_sym", "make_sock", "make_reg"} == set()
 
 
+def test_whoever_is_bound_can_mount_nothing(bound):
+    """Why the rights are given up inside, after the mounts, and not before them."""
+    mounting = """
+        import ctypes, os
+        libc = ctypes.CDLL(None, use_errno=True)
+        new_user_and_mounts, bind = 0x10020000, 0x1000
+        assert libc.unshare(new_user_and_mounts) == 0
+        print(libc.mount(b"work", b"other", None, bind, None), os.strerror(ctypes.get_errno()))
+    """
+
+    assert bound(mounting, work="keep files", other="keep files").stdout == "-1 Operation not permitted\n"
+
+
 def test_no_use_makes_links_pipes_or_devices():
     given = {right for rights in USES.values() for right in rights}
 

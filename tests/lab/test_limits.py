@@ -3,6 +3,7 @@
 import os
 import subprocess
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -307,3 +308,16 @@ class TestControlGroups:
         cgroups.clear_leftovers()
 
         assert not any(folder.exists() for folder in left)
+
+    @needs_groups
+    def test_attack_a_process_stays_in_a_group_that_is_removed(self):
+        """Where nothing else ties it to its kernel, the group does."""
+        group = cgroups.make(Limits())
+        left = subprocess.Popen(["sleep", "1000"])
+        for door in group.doors:
+            Path(door).write_text(str(left.pid))
+        threading.Thread(target=left.wait, daemon=True).start()  # else it stays in the group, ended
+        group.remove()
+
+        assert left.wait(10) == -9
+        assert not any(folder.exists() for folder in group.folders)

@@ -7,15 +7,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import workbench
 from workbench.errors import Unprotected
-from workbench.lab import launch, run_folder
+from workbench.lab import launch, run_folder, sandbox
 from workbench.lab.limits import Limits
-from workbench.lab.sandbox import OWNERS, Sandbox, bubblewrap, launch_command
+from workbench.lab.sandbox import CODE, OWNERS, Mount, Sandbox, bubblewrap, launch_command
 
 AS_ROOT = os.geteuid() == 0
 SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "proc", "dev", "tmp")
@@ -158,3 +159,27 @@ sys.exit(subprocess.call([sys.executable, "-I", "-S", {str(script)!r}, {str(plan
     ended = subprocess.run([python, "-c", starter], user=user, group=user, capture_output=True, text=True)
 
     assert ended.stdout.strip() == str(user or os.geteuid()), ended.stderr
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="whoever is not root runs an interpreter that they can read")
+def test_an_interpreter_in_a_private_home_is_read_by_its_kernels_all_the_same(session, tmp_path, monkeypatch):
+    """Outside nobody but root may enter the home; inside it stands where the kernel's user can read it."""
+    home = tmp_path / "private"
+    shutil.copytree(Path(workbench.__file__).parent, home / "workbench", ignore=lambda *_: ["__pycache__"])
+    home.chmod(0o700)
+    real = sandbox.interpreter()
+    code = Mount(home / "workbench", f"{CODE}/workbench")
+    private = replace(real, mounts=(code, *(mount for mount in real.mounts if mount.at != code.at)))
+    monkeypatch.setattr(sandbox, "interpreter", lambda: private)
+    closed = subprocess.run(["ls", home], user=session.owner, group=session.owner, capture_output=True)
+
+    assert closed.returncode != 0
+    assert run_in(session, "import workbench; print(workbench.__file__)") == f"{CODE}/workbench/__init__.py"
+
+
+def run_in(session, code):
+    folder = run_folder.make()
+    command = launch_command(session.sandbox(), ["python", "-c", code], folder=folder)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    run_folder.remove(folder)
+    return ended.stdout.strip()

@@ -13,6 +13,7 @@ groups stand beside it.
 import contextlib
 import os
 import secrets
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,14 +81,21 @@ class Group:
         return False
 
     def remove(self) -> None:
-        """Remove the group once its processes, which were ended just now, are gone."""
+        """Remove the group with whatever is left in it, which nothing else holds any more."""
         end = time.monotonic() + PATIENCE
         for folder in self.folders:
             while folder.exists() and time.monotonic() < end:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
                     break
+                self._end_processes(folder)
                 time.sleep(0.01)
+
+    @staticmethod
+    def _end_processes(folder: Path) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for process in map(int, (folder / "cgroup.procs").read_text().split()):
+                os.kill(process, signal.SIGKILL)
 
 
 def make(limits: Limits) -> Group | None:
