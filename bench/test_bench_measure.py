@@ -29,7 +29,8 @@ QUASI = [f"item{n}" for n in range(len(SIZES))]
 # rows: distinct combinations, few and many
 CLASSES = {100_000: 23_600, 1_000_000: 236_000, 10_000_000: 2_000_000}
 FEW = 1_200
-PATIENCE = 180
+# CPU seconds that one of pycanon's metrics is given: other work on the machine must not decide what ends.
+PATIENCE = 60
 
 PYCANON: dict[str, Callable[..., object]] = {
     "k": lambda table: anonymity.k_anonymity(table, QUASI),
@@ -73,6 +74,7 @@ def least(work: Callable[[], object], *, times: int) -> tuple[float, float]:
     return min(cpu for cpu, _ in found), min(wall for _, wall in found)
 
 
+@pytest.mark.timeout(3600)
 def test_every_metric_against_pycanon():
     """
     At 100,000 rows in 23,600 classes: all our metrics of classes and of one sensitive item, pycanon's that end.
@@ -105,20 +107,18 @@ def patiently(measured: Callable[[pd.DataFrame], object], table: pd.DataFrame) -
     answer = context.SimpleQueue()
 
     def run() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
         began = time.process_time()
         measured(table)
         answer.put(time.process_time() - began)
 
     child = context.Process(target=run)
     child.start()
-    child.join(PATIENCE)
-    if child.is_alive():
-        child.kill()
-        child.join()
-        return None
+    child.join()
     return answer.get() if not answer.empty() else None
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("many", [False, True], ids=["few classes", "many classes"])
 def test_the_whole_report_against_one_grouping(many, tmp_path):
     """At 1 and 10 million rows at most three times the floor, and ten times the rows at most twelve times the cost."""
