@@ -258,6 +258,7 @@ class TestKernel:
         ]
         assert "image/png" in executed.cells[1].outputs[0].data
 
+    @pytest.mark.slow
     def test_restart_and_interrupt(self, room):
         async def story():
             async with kernel(room) as (manager, client):
@@ -272,6 +273,7 @@ class TestKernel:
 
         assert asyncio.run(story()) == ("False", "KeyboardInterrupt", "alive")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("act", ["setsid", "setpgid"])
     def test_attack_a_process_leaves_its_group(self, room, act):
         async def story():
@@ -280,6 +282,7 @@ class TestKernel:
 
         assert asyncio.run(story()) == "PermissionError"
 
+    @pytest.mark.slow
     def test_attack_what_a_kernel_started_outlives_it(self, room):
         """Whether the kernel is ended or ends itself."""
 
@@ -311,6 +314,7 @@ class TestKernel:
 
         wait_until(lambda: not members(group))
 
+    @pytest.mark.slow
     def test_each_process_is_bound(self, room):
         async def story():
             async with kernel(room) as (manager, client):
