@@ -56,7 +56,7 @@ ground = sa.Table(
 WRITERS = 0x776F726B
 BUSY_SECONDS = 60
 # SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: no room for the file its readers and writers share.
-DISK_FULL = {"sqlite_errorcode": {13, 4874}, "sqlstate": {"53100"}}
+DISK_FULL: dict[str, set[int | str]] = {"sqlite_errorcode": {13, 4874}, "sqlstate": {"53100"}}
 # A statement of ours that is wrong, or a write through a reader: a bug, and no failure of the database.
 OUR_FAULTS = {1, 8}
 # What SQLite takes for a database in memory, which the next command would not find.
