@@ -119,6 +119,14 @@ def test_attack_a_mime_type_that_is_not_on_the_list(mime):
     assert [one["why"] for one in letter.withheld] == ["kind"]
 
 
+def test_an_object_that_only_names_itself_is_said_not_to_be_shown():
+    nameless = "<IPython.core.display.HTML object>"
+
+    assert shown({"text/html": "<script>x</script>", "text/plain": nameless}) == {"text/plain": NOT_SHOWN}
+    assert shown({"text/plain": nameless}) == {"text/plain": nameless}
+    assert shown({"text/html": "<b>x</b>", "text/plain": nameless})["text/plain"] == nameless
+
+
 @pytest.mark.parametrize("mime", ["text/markdown", "text/latex"])
 def test_attack_a_source_that_a_page_would_turn_into_links_and_pictures(mime):
     source = "![x](http://attacker/x.png) <img src=http://attacker/>"

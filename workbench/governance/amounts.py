@@ -242,7 +242,7 @@ def otherwise(state: State, records: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def megabytes(size: int) -> str:
-    return f"{size / 1_000_000:,.1f} MB"
+    return f"{size / 1_000_000:,.2f} MB"
 
 
 def much(amount: Amount) -> Refused:

@@ -92,6 +92,8 @@ CLEANER = nh3.Cleaner(
 )
 TAG = re.compile(r"<\s*([a-zA-Z!?][^\s/>]*)")
 PICTURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+# The text of an object that only has a name for itself: beside something that is not shown, it says nothing.
+NAMELESS = re.compile(r"<[\w.]+ (object|at 0x[0-9a-f]+)>")
 # What is made of these on a page can link and embed; their source is text like any other.
 SOURCES = ("text/markdown", "text/latex")
 STATES = ("busy", "idle", "starting")
@@ -149,7 +151,9 @@ class Letter:
                 self.withhold(one(str(mime), value), "kind")
             elif clean is not None and self.take(mime, clean):
                 kept[mime] = clean
-        if isinstance(plain, str):
+        if isinstance(plain, str) and not (
+            given.keys() - kept.keys() - {"text/plain"} and NAMELESS.match(plain)
+        ):
             kept["text/plain"] = self.text(plain)
         return kept or {"text/plain": NOT_SHOWN}
 
