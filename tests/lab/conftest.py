@@ -232,6 +232,10 @@ class Lab:
         form = {"_xsrf": self.cookies["_xsrf"], "name": name, "passphrase": words, "code": code}
         return self.ask("/login", method="POST", form=form)
 
+    def stranger(self):
+        """The same server as somebody meets it who has no cookies."""
+        return type(self)(self.home, self.base, workspace=self.workspace)
+
     def enter(self):
         """Log in with the passphrase and the next recovery code of the demonstration."""
         size = RECOVERY_CODES * RECOVERY_SIZE
@@ -261,6 +265,7 @@ def served(folder, *, port, environment=None):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        cwd=folder,
         env={**os.environ, **(environment or {})},
     ) as server:
         address, link = next(line.split() for line in server.stdout if line.startswith("http"))
@@ -275,3 +280,30 @@ def served(folder, *, port, environment=None):
 def serve():
     """`serve(folder, port=...)`: a running server, as a context manager."""
     return served
+
+
+def plant(folder):
+    """A kernelspec that the analyst wrote, and a file that is none of theirs; beside the server's home."""
+    spec = folder / "jupyter" / "kernels" / "mine"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "Mine", "language": "python"})
+    )
+    (folder / "outside").mkdir()
+    (folder / "outside" / "raw.txt").write_text("raw data of a child")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def planted():
+    return plant
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """One server for all tests that leave it as they found it, with `outside`, a folder it must not open."""
+    folder = plant(tmp_path_factory.mktemp("served"))
+    with served(folder, port=18888, environment={"JUPYTER_PATH": str(folder / "jupyter")}) as lab:
+        lab.outside = folder / "outside"
+        yield lab

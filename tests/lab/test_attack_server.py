@@ -31,7 +31,7 @@ pytestmark = pytest.mark.attack
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 RAW = "raw data of a child"
 HITS = 60  # rounds of a race
-STOCK_PORT, OUR_PORT, LEAVING_PORT = 18987, 18988, 18989
+STOCK_PORT, LEAVING_PORT = 18987, 18989
 
 
 class Target:
@@ -574,32 +574,14 @@ ACTS: dict[str, Act] = {
 LONG = {"read_in_a_race", "write_in_a_race", "upload_a_giant", "convert_a_notebook", "convert_what_is_posted"}
 
 
-def planted(folder):
-    """A kernelspec that the analyst wrote, and a file that is none of theirs."""
-    spec = folder / "jupyter" / "kernels" / "mine"
-    spec.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (spec / "kernel.json").write_text(
-        json.dumps({"argv": argv, "display_name": "Mine", "language": "python"})
-    )
-    outside = folder / "outside"
-    outside.mkdir()
-    (outside / "raw.txt").write_text(RAW)
-    return folder / "jupyter", outside / "raw.txt"
+@pytest.fixture(scope="module")
+def ours(lab):
+    return Target(lab, lab.workspace.folder, lab.outside / "raw.txt", kernel="workbench", ours=True)
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory, serve):
-    folder = tmp_path_factory.mktemp("ours")
-    jupyter, raw = planted(folder)
-    with serve(folder, port=OUR_PORT, environment={"JUPYTER_PATH": str(jupyter)}) as lab:
-        yield Target(lab, lab.workspace.folder, raw, kernel="workbench", ours=True)
-
-
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stock")
-    jupyter, raw = planted(folder)
+def stock(tmp_path_factory, planted):
+    folder = planted(tmp_path_factory.mktemp("stock"))
     workspace, token = folder / "workspace", secrets.token_hex(16)
     workspace.mkdir()
     places = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
@@ -617,7 +599,7 @@ def stock(tmp_path_factory):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=workspace,
-        env={**os.environ, **places, "JUPYTER_PATH": str(jupyter), "HOME": str(folder)},
+        env={**os.environ, **places, "JUPYTER_PATH": str(folder / "jupyter"), "HOME": str(folder)},
     ) as server:
         lab = Stock(f"http://127.0.0.1:{STOCK_PORT}", token)
         while True:
@@ -626,7 +608,7 @@ def stock(tmp_path_factory):
                 break
             assert server.poll() is None, "the stock server did not start"
             time.sleep(0.2)
-        yield Target(lab, workspace, raw, kernel="mine", ours=False)
+        yield Target(lab, workspace, folder / "outside" / "raw.txt", kernel="mine", ours=False)
         server.send_signal(signal.SIGKILL)
 
 
@@ -635,6 +617,12 @@ def stock(tmp_path_factory):
 )
 def test_attack(ours, name):
     assert not ACTS[name](ours)
+
+
+def test_attack_a_file_beside_the_server_is_asked_for_as_a_kernels_picture(ours):
+    """Ours has no pictures, and Jupyter then looks in the server's working directory (seen without the table)."""
+    assert RAW not in ours.ask("/kernelspecs/workbench/outside/raw.txt")[2]
+    assert ours.ask("/kernelspecs/workbench/outside/raw.txt")[0] == 403
 
 
 @pytest.mark.slow

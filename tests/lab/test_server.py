@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -33,13 +34,6 @@ except OSError:
 """
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory, serve):
-    planted = plant_kernelspec(tmp_path_factory.mktemp("jupyter"))
-    with serve(tmp_path_factory.mktemp("lab"), port=18888, environment={"JUPYTER_PATH": str(planted)}) as lab:
-        yield lab
-
-
 def start_kernel(lab):
     return json.loads(lab.ask("/api/kernels", method="POST", body={"name": "workbench"})[2])["id"]
 
@@ -49,14 +43,6 @@ async def connect(lab, kernel, *, protocols=(PROTOCOL,)):
         f"{lab.base.replace('http', 'ws')}/api/kernels/{kernel}/channels", headers=lab.header
     )
     return await websocket_connect(request, subprotocols=list(protocols) or None)
-
-
-def plant_kernelspec(folder):
-    (folder / "kernels" / "mine").mkdir(parents=True)
-    (folder / "kernels" / "mine" / "kernel.json").write_text(
-        '{"argv": ["sh", "-c", "true"], "display_name": "Mine", "language": "python"}'
-    )
-    return folder
 
 
 def test_it_answers_on_the_loopback_interface_only(lab):
@@ -75,6 +61,62 @@ def test_without_a_log_in_nothing_answers(lab):
     for path in ("/api/contents", "/api/kernels", "/api/kernelspecs", "/lab/api/settings", "/metrics"):
         assert lab.status(path, cookies={}) == 403
     assert lab.ask("/lab", cookies={})[1]["Location"].startswith("/login")
+
+
+class TestLoginPage:
+    def test_each_field_has_a_label_and_a_kind_that_password_managers_know(self, lab):
+        for language, words in (
+            ("ja", ("識別子", "合言葉", "確認コード")),
+            ("en", ("Id", "Passphrase", "Code")),
+        ):
+            page = lab.ask(f"/login?lang={language}", cookies={})[2].decode()
+
+            assert f'<html lang="{language}">' in page
+            for field, label, kind in zip(
+                ("name", "passphrase", "code"),
+                words,
+                ("username", "current-password", "one-time-code"),
+                strict=True,
+            ):
+                assert f'<label for="{field}">{label}</label>' in page
+                assert re.search(rf'<input id="{field}"[^>]*autocomplete="{kind}"', page)
+
+    def test_it_runs_nothing_is_shown_in_no_frame_and_is_kept_by_nobody(self, lab):
+        headers = lab.ask("/login", cookies={})[1]
+
+        assert "script-src" not in headers["Content-Security-Policy"]
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Cache-Control"] == "no-store"
+        # A browser would name no origin for the form, and the form would be refused.
+        assert headers["Referrer-Policy"] == "same-origin"
+
+    def test_attack_another_sites_page_logs_somebody_in(self, lab):
+        form = {"name": "analyst-1", "passphrase": "x", "code": "x"}
+        for headers in ({"Origin": "http://attacker.example"}, {"Origin": "null"}, {}):
+            assert lab.status("/login", method="POST", form=form, headers=headers, cookies={}) in (403, 404)
+
+    def test_attack_what_was_typed_comes_back_in_the_page(self, lab):
+        status, _, page = lab.stranger().log_in("<script>alert(1)</script>", "<b>x</b>", "<i>1</i>")
+
+        assert status == 403
+        assert b"<script>" not in page
+        assert b"<b>" not in page
+
+    def test_attack_the_link_after_a_log_in_leads_elsewhere(self, lab):
+        for path in ("/login?next=https://attacker.example", "/login?next=//attacker.example/x"):
+            assert lab.ask(path)[1]["Location"] == "/lab"
+
+    def test_the_cookie_is_hidden_from_scripts_and_from_other_sites(self, lab):
+        lines = lab.stranger().ask("/login")[1].get_all("Set-Cookie")
+        assert all("SameSite=Strict" in line for line in lines)
+        name = f"workbench-{lab.base.rpartition(':')[2]}"
+        assert name in lab.cookies
+        assert lab.cookies[name] not in lab.ask("/lab")[2].decode()
+
+    def test_the_page_before_the_log_out_asks_and_changes_nothing(self, lab):
+        assert "ログアウトしますか" in lab.ask("/logout?lang=ja")[2].decode()
+        assert lab.status("/api/me") == 200
 
 
 def test_another_name_for_this_machine_is_refused(lab):

@@ -38,9 +38,8 @@ DOORS: Mapping[str, Row] = MappingProxyType(
         "workbench.lab.identity:LogoutPage": ("GET POST", EVERYBODY),
         "workbench.lab.identity:StartLink": ("GET", EVERYBODY),
         "jupyter_server.base.handlers:PublicStaticFileHandler": ("GET HEAD", EVERYBODY),
+        "jupyter_server.base.handlers:RedirectWithParams": ("GET", EVERYBODY),  # `/` leads to the page
         # The page and what it is made of
-        "jupyter_server.base.handlers:RedirectWithParams": ("GET", LAB),
-        "jupyter_server.base.handlers:TrailingSlashHandler": ("GET", LAB),
         "jupyter_server.base.handlers:FileFindHandler": ("GET HEAD", LAB),
         "jupyter_server.base.handlers:Template404": ("GET", LAB),
         f"{LAB_SERVER}.handlers:LabHandler": ("GET", LAB),
@@ -64,7 +63,7 @@ DOORS: Mapping[str, Row] = MappingProxyType(
         f"{JUPYTER}.sessions.handlers:SessionRootHandler": ("GET POST", LAB),
         f"{JUPYTER}.sessions.handlers:SessionHandler": ("GET PATCH DELETE", LAB),
         # What the page asks the server about itself
-        f"{JUPYTER}.api.handlers:APIVersionHandler": ("GET", LAB),
+        "jupyter_server.base.handlers:APIVersionHandler": ("GET", LAB),
         f"{JUPYTER}.api.handlers:APIStatusHandler": ("GET", LAB),
         f"{JUPYTER}.api.handlers:IdentityHandler": ("GET", LAB),
         f"{JUPYTER}.config.handlers:ConfigHandler": ("GET", LAB),
@@ -97,6 +96,9 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
 # Methods that change something, and messages that a person causes: they keep a log-in from growing idle. A
 # page that is left alone asks for much by itself, but sends none of these.
 ACTS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+BAD_MESSAGE = 1007  # the websocket's code for a message that is not in its format
+# Of a message: bytes of an offset; the channel and four parts with the end, and buffers.
+OFFSET, FEWEST_PARTS, MOST_PARTS = 8, 6, 1024
 ACT_MESSAGES = frozenset({"execute_request", "input_reply", "interrupt_request", "complete_request"})
 
 
@@ -126,9 +128,12 @@ def name_of(handler: type) -> str:
 
 def guarded(handler: type, *, method: str) -> type:
     """The handler behind its door, or a closed one."""
-    methods, _ = DOORS.get(name_of(handler), ("", LAB))
-    if method not in methods.split() or not issubclass(handler, JupyterHandler):
+    methods, roles = DOORS.get(name_of(handler), ("", LAB))
+    if method not in methods.split():
         return Closed
+    if not issubclass(handler, JupyterHandler):
+        # It cannot ask who it is: for everybody, or for nobody.
+        return handler if roles is EVERYBODY else Closed
     if handler not in made:
         bases = (GuardedSocket if issubclass(handler, WebSocketHandler) else Guarded, handler)
         made[handler] = type(f"Guarded{handler.__name__}", bases, {"behind": name_of(handler)})
@@ -186,14 +191,14 @@ class GuardedSocket(Guarded):
         await ensure_async(super().open(*given, **named))  # type: ignore[misc]
 
     def on_message(self, message: Any) -> Any:
-        """Hear nothing from somebody who has left."""
+        """Hear nothing from somebody who has left, and nothing that is no message."""
         reception, visit = self._visit()
-        if visit is not None:
-            if not reception.is_here(visit):
-                self.close()  # type: ignore[attr-defined]
-                return None
-            if kind_of(message) in ACT_MESSAGES:
-                self.acted()
+        kind = kind_of(message)
+        if kind is None or (visit is not None and not reception.is_here(visit)):
+            self.close(BAD_MESSAGE)  # type: ignore[attr-defined]
+            return None
+        if kind in ACT_MESSAGES:
+            self.acted()
         return super().on_message(message)  # type: ignore[misc]
 
     def on_close(self) -> None:
@@ -204,9 +209,19 @@ class GuardedSocket(Guarded):
 
 
 def kind_of(message: Any) -> str | None:
-    """The kind of a kernel message; None for what is none."""
+    """
+    The kind of a kernel message; None for what is none.
+
+    Looked at before Jupyter does: it takes the number of parts at its word, and one message of eight bytes
+    that says 2^62 would keep the server busy until its memory is full.
+    """
+    if not isinstance(message, bytes) or len(message) < OFFSET:
+        return None
+    parts = int.from_bytes(message[:OFFSET], "little")
+    if not FEWEST_PARTS <= parts <= MOST_PARTS or len(message) < OFFSET * (parts + 1):
+        return None
     try:
         _, (header, *_) = deserialize_msg_from_ws_v1(message)
         return str(json.loads(header)["msg_type"])
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
