@@ -174,5 +174,33 @@ def test_a_file_that_the_page_opens_is_counted_and_in_the_log(lab, state):
     assert lab.status("/api/contents/larger.csv?content=0") == 200
 
 
+def test_attack_the_state_of_a_kernel_as_a_letter_that_nobody_counts(lab):
+    """The list of kernels tells the state of each, and a kernel says it itself."""
+    late = "import threading; threading.Timer(0.5, lambda: say('status', {'execution_state': 'secret-8'})).start()"
+
+    async def story():
+        async with Notebook(lab) as notebook:
+            await notebook.run(HOSTILE)
+            await notebook.run(late)
+            await asyncio.sleep(2)
+            return [lab.ask(path)[2].decode() for path in ("/api/kernels", "/api/sessions")]
+
+    kernels, sessions = asyncio.run(story())
+    assert "secret-8" not in kernels + sessions
+    assert '"unknown"' in kernels  # it came, and was not passed on
+
+
+def test_attack_names_of_files_that_nobody_counts(lab):
+    before = json.loads(lab.ask("/workbench/meter")[2])["shown"]
+    for number in range(50):
+        lab.workspace.write(f"{'x' * 200}-{number}.txt", b"")
+    for _ in range(5):
+        assert lab.status("/api/contents/?content=1") == 200
+
+    counted = json.loads(lab.ask("/workbench/meter")[2])["shown"] - before
+    # Each once: a page asks for the list again and again.
+    assert 50 * 200 < counted < 2 * 50 * 300
+
+
 def test_the_meter_is_the_persons_own(lab):
     assert lab.stranger().status("/workbench/meter") in (302, 401, 403)

@@ -184,6 +184,8 @@ class LabContents(ContentsManager):
             for one, about in found.items()
             if is_text(one) and not one.startswith(".") and self.should_list(one)
         ]
+        if self.room is not None:
+            self.room.show_entries(f"{one['path']} {one['size']} {one['last_modified']}" for one in listed)
         return {"content": listed, "format": "json"}
 
     def _expect_room(self) -> None:

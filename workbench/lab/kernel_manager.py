@@ -7,6 +7,7 @@ from tornado.web import HTTPError
 
 from workbench.errors import Refused
 from workbench.lab.kernels import KERNEL, closed
+from workbench.lab.outgoing import STATES
 
 # Debugger messages and comms run code that no cell shows.
 MESSAGES = (
@@ -23,6 +24,9 @@ MESSAGES = (
 )
 
 
+EXECUTION_STATES = frozenset({*STATES, "restarting", "autorestarting", "terminating", "dead", "unknown"})
+
+
 class LabKernels(AsyncMappingKernelManager):
     """Starts our kernel only, and always lets the server stop."""
 
@@ -37,6 +41,12 @@ class LabKernels(AsyncMappingKernelManager):
         except Refused as refused:
             raise HTTPError(403, f"{refused.ja} / {refused.en}") from None
         return started
+
+    def kernel_model(self, kernel_id: str) -> dict[str, Any]:
+        """What the page hears of a kernel. It says its state itself: only a word that is one is passed on."""
+        model: dict[str, Any] = super().kernel_model(kernel_id)
+        known = model["execution_state"] in EXECUTION_STATES
+        return model | {"execution_state": model["execution_state"] if known else "unknown"}
 
     async def shutdown_all(self, now: bool = False) -> None:
         """End the kernels politely; one that failed to start must not keep the server up."""

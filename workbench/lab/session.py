@@ -10,7 +10,7 @@ import re
 import secrets
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from workbench.state import State
 
 MOUNT_NAME = re.compile(r"[a-z][a-z0-9-]*-[0-9]+(?:\.[0-9]+){0,2}", re.ASCII)
 PATIENCE = 10
+MOST_ENTRIES = 100_000  # that are remembered; whoever has more is counted again
 
 
 class Session:
@@ -77,6 +78,7 @@ class Session:
         self._groups: dict[str, Group] = {}
         self._reasons: dict[str, Refused] = {}
         self._folders: dict[str, Path] = {}
+        self._entries: set[str] = set()
         self._closed = False
         self._refuse_unprotected()
         self.expect_may_start()
@@ -125,6 +127,16 @@ class Session:
         self.meter.charge(len(content), can_say=False)
         digest = hashlib.sha256(content).hexdigest()
         self.record(Event.FILE_SHOWN, name=name, size=len(content), sha256=digest)
+
+    def show_entries(self, entries: Iterable[str]) -> None:
+        """
+        Count what a list of files says of them that the page has not had yet: a kernel chooses names and times.
+
+        Raises Refused above the day's limit.
+        """
+        new = {entry for entry in entries if entry not in self._entries}
+        self.meter.charge(sum(len(entry.encode()) for entry in new), can_say=False)
+        self._entries = new if len(self._entries) > MOST_ENTRIES else self._entries | new
 
     def sandbox(
         self, *, sockets: Path | None = None, connection: bytes | None = None, group: Group | None = None
