@@ -125,29 +125,30 @@ def classes(words: Any, tables: Any, offsets: Any, most: Any, member: Any) -> An
     return numbered(key, most, member)
 
 
+# The helpers below take arrays one by one: each that is handed whole tuples takes a second to compile.
+
+
 @compiled
-def space_at(laid: Any, node: Any) -> Any:
+def space_at(sizes: Any, node: Any) -> Any:
     space = 1.0
     for a in range(len(node)):
-        space *= laid.sizes[a, node[a]]
+        space *= sizes[a, node[a]]
     return np.int64(min(space, 2.0**40))
 
 
 @compiled
-def place_tables(laid: Any, desk: Any) -> None:
-    for w in range(len(laid.table_at)):
-        desk.at[w] = laid.table_at[w]
-    for a in range(len(desk.node)):
-        w = laid.word_of[a]
-        desk.at[w] += desk.node[a] * laid.times[a] * laid.table_size[w]
+def place_tables(node: Any, at: Any, table_at: Any, table_size: Any, word_of: Any, times: Any) -> None:
+    for w in range(len(table_at)):
+        at[w] = table_at[w]
+    for a in range(len(node)):
+        at[word_of[a]] += node[a] * times[a] * table_size[word_of[a]]
 
 
 @compiled
-def keys_between(laid: Any, desk: Any, low: Any, high: Any) -> None:
+def keys_between(words: Any, tables: Any, at: Any, key: Any, low: Any, high: Any) -> None:
     # One word after the other: short loops without branches, which the compiler makes wide.
-    key = desk.key
-    for w in range(len(laid.words)):
-        word, table = laid.words[w], laid.tables[desk.at[w] :]
+    for w in range(len(words)):
+        word, table = words[w], tables[at[w] :]
         if w == 0:
             for c in range(high - low):
                 key[c] = table[word[low + c]]
@@ -157,19 +158,18 @@ def keys_between(laid: Any, desk: Any, low: Any, high: Any) -> None:
 
 
 @compiled
-def end_of_part(laid: Any, first: Any, run: Any, end: Any, label: Any) -> Any:
-    mark = laid.labels[label + laid.runs_value[first + run]]
+def end_of_part(values: Any, labels: Any, run: Any, end: Any) -> Any:
+    mark = labels[values[run]]
     run += 1
-    while run < end and laid.labels[label + laid.runs_value[first + run]] == mark:
+    while run < end and labels[values[run]] == mark:
         run += 1
     return run
 
 
 @compiled
-def small_between(laid: Any, desk: Any, low: Any, high: Any, space: Any) -> Any:
-    keys_between(laid, desk, low, high)
-    key, slots, member, rows = desk.key, desk.slots, desk.member, laid.rows
-    least = desk.asked[LEAST]
+def small_between(
+    rows: Any, key: Any, slots: Any, member: Any, low: Any, high: Any, space: Any, least: Any
+) -> Any:
     bits = bits_for(min(high - low, space))
     mask = (1 << bits) - 1
     for at in range(mask + 1):
@@ -198,15 +198,20 @@ def look(laid: Any, desk: Any) -> Any:
     node, cover, region = desk.node, desk.cover, desk.asked[REGION]
     first, start = laid.regions[region, FIRST_RUN], laid.regions[region, START]
     axis = laid.regions[region, AXIS]
-    label = laid.label_at[axis, node[axis]]
-    space = space_at(laid, node)
-    place_tables(laid, desk)
+    labels = laid.labels[laid.label_at[axis, node[axis]] :]
+    values = laid.runs_value[first:]
+    space = space_at(laid.sizes, node)
+    place_tables(node, desk.at, laid.table_at, laid.table_size, laid.word_of, laid.times)
     cover[:] = 0
     lost, run = 0, desk.asked[BEGIN]
     while run < desk.asked[END]:
         low = laid.runs_at[first + run]
-        run = end_of_part(laid, first, run, desk.asked[END], label)
-        here, failing = small_between(laid, desk, low, laid.runs_at[first + run], space)
+        run = end_of_part(values, labels, run, desk.asked[END])
+        high = laid.runs_at[first + run]
+        keys_between(laid.words, laid.tables, desk.at, desk.key, low, high)
+        here, failing = small_between(
+            laid.rows, desk.key, desk.slots, desk.member, low, high, space, desk.asked[LEAST]
+        )
         lost += here
         if lost > desk.asked[MOST]:
             return lost
@@ -229,9 +234,10 @@ def look(laid: Any, desk: Any) -> Any:
 def join(laid: Any, desk: Any) -> Any:
     node, region, out = desk.node, desk.asked[REGION], desk.asked[OUT]
     first, axis = laid.regions[region, FIRST_RUN], laid.regions[region, AXIS]
-    label = laid.label_at[axis, node[axis]]
-    space = space_at(laid, node)
-    place_tables(laid, desk)
+    labels = laid.labels[laid.label_at[axis, node[axis]] :]
+    values = laid.runs_value[first:]
+    space = space_at(laid.sizes, node)
+    place_tables(node, desk.at, laid.table_at, laid.table_size, laid.word_of, laid.times)
     key, slots = desk.key, desk.slots
     count, runs, run = 0, 0, desk.asked[BEGIN]
     while run < desk.asked[END]:
@@ -239,9 +245,9 @@ def join(laid: Any, desk: Any) -> Any:
         laid.runs_at[desk.asked[OUT_RUN] + runs] = out + count
         laid.runs_value[desk.asked[OUT_RUN] + runs] = laid.runs_value[first + run]
         runs += 1
-        run = end_of_part(laid, first, run, desk.asked[END], label)
+        run = end_of_part(values, labels, run, desk.asked[END])
         high = laid.runs_at[first + run]
-        keys_between(laid, desk, low, high)
+        keys_between(laid.words, laid.tables, desk.at, key, low, high)
         bits = bits_for(min(high - low, space))
         mask = (1 << bits) - 1
         for at in range(mask + 1):
@@ -432,7 +438,16 @@ def next_open(start: Any, order: Any, bound: Any, closed: Any, best: Any, strict
 
 
 @compiled
-def is_open(walk: Any, place: Any) -> Any:
+def place_in(node: Any, strides: Any) -> Any:
+    place = 0
+    for a in range(len(node)):
+        place += node[a] * strides[a]
+    return place
+
+
+@compiled
+def is_open(walk: Any) -> Any:
+    place = place_in(walk.from_node, walk.strides)
     if walk.closed[place] or walk.bound[place] >= walk.reals[TARGET]:
         return False
     if walk.reals[TARGET] == np.inf:
@@ -453,7 +468,7 @@ def choose(walk: Any) -> Any:
         for a in range(axes):
             walk.from_node[a] = left // walk.strides[a]
             left %= walk.strides[a]
-        if is_open(walk, place):
+        if is_open(walk):
             for a in range(axes):
                 walk.to_node[a] = walk.from_node[a]
             low, goal = walk.bound[place], np.inf
@@ -469,9 +484,7 @@ def choose(walk: Any) -> Any:
 def conclude(walk: Any, cover: Any, lost: Any) -> None:
     numbers, node = walk.numbers, walk.to_node
     numbers[LOOKED] += 1
-    place = 0
-    for a in range(len(node)):
-        place += node[a] * walk.strides[a]
+    place = place_in(node, walk.strides)
     if lost > numbers[ALLOWED]:
         numbers[SETTLED] += close_below(node, walk.strides, walk.closed)
         return
@@ -493,10 +506,7 @@ def conclude(walk: Any, cover: Any, lost: Any) -> None:
 
 @compiled
 def adapt(walk: Any) -> None:
-    place = 0
-    for a in range(len(walk.from_node)):
-        place += walk.from_node[a] * walk.strides[a]
-    if is_open(walk, place):
+    if is_open(walk):
         walk.reals[REACH] = max(walk.reals[REACH] / FURTHER, NEAREST)
     else:
         walk.reals[REACH] = min(walk.reals[REACH] * FURTHER, FURTHEST)
