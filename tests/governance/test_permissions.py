@@ -14,6 +14,7 @@ prepare                C . . . . .
 submit_dataset         C . . . . .
 submit_model           . . A . . .
 vote                   C R . . . .
+read_reports           C R . U M .
 revoke                 C R . . . .
 export                 C . . . . .
 send_package           C . . . . .

@@ -175,6 +175,32 @@ def test_attack_a_certificate_issued_by_an_admitted_one(wire, tmp_path):
     assert SEEN == []
 
 
+def test_attack_an_admitted_certificate_that_is_an_authority(wire, tmp_path, monkeypatch):
+    """A host makes one that may issue others, and has it admitted: what it issues is nobody's all the same."""
+    authority = x509.BasicConstraints(ca=True, path_length=None)
+    monkeypatch.setattr(certificates.x509, "BasicConstraints", lambda **_: authority)
+    monkeypatch.setattr(certificates.x509, "ExtendedKeyUsage", lambda _: x509.OCSPNoCheck())
+    uri = "workbench://univ-lab/mori/attendance"
+    wire.admit(
+        certificates.make(tmp_path, "ca", name="univ-lab", uri=uri, server=False, now=datetime.now(UTC))
+    )
+    monkeypatch.undo()
+    issuer = x509.load_pem_x509_certificate((tmp_path / "ca.crt").read_bytes())
+    signer = load_pem_private_key((tmp_path / "ca.key").read_bytes(), None)
+    uri = "workbench://univ-lab/hara/attendance"
+    certificates.make(tmp_path, "x", name="univ-lab", uri=uri, server=False, now=datetime.now(UTC))
+    own = x509.load_pem_x509_certificate((tmp_path / "x.crt").read_bytes())
+    builder = x509.CertificateBuilder(
+        issuer.subject, own.subject, own.public_key(), 7, own.not_valid_before_utc, own.not_valid_after_utc
+    )
+    issued = builder.sign(signer, None).public_bytes(Encoding.PEM)
+    (tmp_path / "x.crt").write_bytes(issued)
+
+    assert spoken(wire.served.port, context=stranger(stem=tmp_path / "x")) == b""
+    assert SEEN == []
+    assert wire.events("gateway.refused", at_least=1)[0]["reason"] == "certificate"
+
+
 def test_attack_an_admitted_certificate_without_its_key(wire, tmp_path):
     """The certificate is public; it is the key that is asked for."""
     (tmp_path / "x.crt").write_bytes(wire.certificate())
@@ -372,13 +398,20 @@ def test_attack_a_line_without_end(wire):
     assert wire.ask()[1] == "mori"
 
 
-def test_attack_connections_that_say_nothing(wire, monkeypatch):
+def test_attack_connections_that_say_nothing(wire):
     """Who holds connections open without a handshake is put off in seconds; others are answered meanwhile."""
     silent = [socket.create_connection(("127.0.0.1", wire.served.port)) for _ in range(20)]
 
     assert wire.ask()[1] == "mori"
     for connection in silent:
         connection.close()
+
+
+def test_attack_a_handshake_that_never_ends(wire, monkeypatch):
+    monkeypatch.setattr(far, "HANDSHAKE_SECONDS", 0.2)
+
+    with socket.create_connection(("127.0.0.1", wire.served.port), timeout=30) as silent:
+        assert silent.recv(1) == b""
 
 
 def test_attack_more_connections_than_there_are_places(wire):

@@ -26,12 +26,14 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner, Signer  # type: ignore[attr-defined]
 
 from workbench.errors import NotFound, Refused, Unprotected, Untrusted, Unusable
-from workbench.home import Home, create_once
+from workbench.home import Home, create_once, write_atomically
 
 OWNER = re.compile(r"(person|role):[a-z0-9][a-z0-9_-]{0,63}")
 PASSPHRASE = "WORKBENCH_KEY_PASSPHRASE"  # noqa: S105  the name of the variable
 DEMONSTRATION = "DEMONSTRATION"
 BEGIN = b"-----BEGIN"
+ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+SHORTEST = 12
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,19 @@ class KeyRing:
         """The public half of the owner's key, made where there is none."""
         return self.public(owner) if self.path(owner).exists() else self.create(owner)
 
-    def signer(self, owner: str) -> Signer:
-        """What signs for `owner`."""
+    def signer(self, owner: str, *, words: str | None = None) -> Signer:
+        """
+        What signs for `owner`.
+
+        `words` is the owner's own passphrase, where somebody signs at a distance; a key without one is refused
+        then, because whoever reaches the place where it lies would sign with it.
+        """
         content = self._read(owner)
+        if words is not None and ENCRYPTED not in content:
+            raise without_passphrase(owner)
         try:
-            key = load_pem_private_key(content[content.index(BEGIN) :], passphrase())
+            secret = passphrase() if words is None else words.encode()
+            key = load_pem_private_key(content[content.index(BEGIN) :], secret)
         except (ValueError, TypeError):
             raise Unusable(
                 ja=f"{owner} の鍵を開けません。{PASSPHRASE} の合言葉を確かめてください。",
@@ -88,6 +98,18 @@ class KeyRing:
         if not isinstance(key, Ed25519PrivateKey) or public_half(key) != self.public(owner):
             raise damaged(owner)
         return CryptoSigner(key)
+
+    def protect(self, owner: str, words: str) -> None:
+        """Put the owner's key under a passphrase of their own. Raises Unusable for one that is too short."""
+        if len(words) < SHORTEST:
+            raise Unusable(
+                ja=f"鍵の合言葉は {SHORTEST} 文字以上にしてください。",
+                en=f"A key's passphrase has {SHORTEST} characters or more.",
+            )
+        content = self._read(owner)
+        key = load_pem_private_key(content[content.index(BEGIN) :], passphrase())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(words.encode()))
+        write_atomically(self.path(owner), content[: content.index(BEGIN)] + pem)
 
     def public(self, owner: str) -> str:
         """The public half of the owner's key, in hexadecimal."""
@@ -149,4 +171,11 @@ def damaged(owner: str) -> Untrusted:
     return Untrusted(
         ja=f"{owner} の鍵ファイルが壊れているか、このホームのものではありません。バックアップから戻してください。",
         en=f"The key file of {owner} is damaged or belongs to another home; restore it from a backup.",
+    )
+
+
+def without_passphrase(owner: str) -> Refused:
+    return Refused(
+        ja=f"{owner} の鍵に合言葉がないため、ここでは署名できません。workbench key protect {owner} で本人の合言葉を付けてください。",
+        en=f"The key of {owner} has no passphrase, so it does not sign here; give it the owner's own with 'workbench key protect {owner}'.",
     )

@@ -28,6 +28,8 @@ class Event(StrEnum):
     REQUEST_CHECKED = "request.checked"
     REQUEST_REFUSED = "request.refused"
     REQUEST_VOTED = "request.voted"
+    REPORT_READ = "report.read"
+    VOTE_REFUSED = "request.vote_refused"
     REQUEST_ADMITTED = "request.admitted"
     REQUEST_REJECTED = "request.rejected"
     REQUEST_RETURNED = "request.returned"
@@ -45,6 +47,7 @@ class Event(StrEnum):
     ACCOUNT_RESET = "account.reset"
     ACCOUNT_LOCKED = "account.locked"
     ACCOUNT_UNLOCKED = "account.unlocked"
+    ACCOUNT_LINKED = "account.linked"
     LOGGED_IN = "login.opened"
     LOGGED_OUT = "login.closed"
     LOGIN_FAILED = "login.failed"
@@ -109,6 +112,8 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.REQUEST_CHECKED: keys("request report policy verdict"),
     Event.REQUEST_REFUSED: keys("request report checks"),
     Event.REQUEST_VOTED: keys("request person vote report"),
+    Event.REPORT_READ: keys("request report"),
+    Event.VOTE_REFUSED: keys("request person family"),
     Event.REQUEST_ADMITTED: keys("request manifest report votes"),
     Event.REQUEST_REJECTED: keys("request report"),
     Event.REQUEST_RETURNED: keys("request report"),
@@ -126,6 +131,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.ACCOUNT_RESET: keys("person"),
     Event.ACCOUNT_LOCKED: keys("person"),
     Event.ACCOUNT_UNLOCKED: keys("person"),
+    Event.ACCOUNT_LINKED: keys("person issuer"),
     # `login` is one log-in, whose cookie or token it is not; how it ended: logged_out, idle, too_long, ended.
     Event.LOGGED_IN: keys("login person method"),
     Event.LOGGED_OUT: keys("login person reason"),

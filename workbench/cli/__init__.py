@@ -24,6 +24,7 @@ COMMANDS = {
     "host": ("workbench.cli.host", "分析用の機械（別の場所） / Analysts' machines elsewhere"),
     "gateway": ("workbench.cli.gateway", "別の機械の分析者のための窓口 / The gateway for other machines"),
     "lab": ("workbench.cli.lab", "分析の部屋（JupyterLab） / The controlled Jupyter environment"),
+    "hub": ("workbench.cli.hub", "分析者のチームのハブ / The labs of a team behind one address"),
     "score": ("workbench.cli.score", "支援確認の候補を一覧にする / List candidates for a support check"),
     "audit": ("workbench.cli.audit", "監査ログ / The audit log"),
     "population": ("workbench.cli.population", "合成の市（架空） / The synthetic city"),

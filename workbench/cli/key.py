@@ -56,3 +56,17 @@ def trust(home: Home, target: Path, actor: str) -> None:
 
     trusted = export_trust(home, State.open(home), target, actor=actor)
     click.echo(f"{target}\n{fingerprint(trusted.to_json())}")
+
+
+@key.command()
+@click.argument("owner")
+@click.password_option(
+    "--passphrase", "words", prompt="合言葉 / passphrase", help="本人の合言葉 / the owner's own"
+)
+@pass_home
+def protect(home: Home, owner: str, words: str) -> None:
+    """鍵に本人の合言葉を付ける（審査のページでの署名に要る） / Put a key under its owner's own passphrase."""
+    from workbench.artifact.keys import KeyRing
+
+    KeyRing.of(home).protect(owner, words)
+    click.echo(owner)

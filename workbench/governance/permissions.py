@@ -37,6 +37,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     # Not the coordinator's: no role both hands in a kind of bundle and votes on that kind (`SEATS` of votes).
     "submit_model": frozenset({Role.ANALYST}),
     "vote": frozenset({Role.REVIEWER, Role.COORDINATOR}),
+    "read_reports": frozenset({Role.COORDINATOR, Role.REVIEWER, Role.AUDITOR, Role.MANAGER}),
     "revoke": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "export": frozenset({Role.COORDINATOR}),
     "send_package": frozenset({Role.COORDINATOR}),

@@ -37,6 +37,8 @@ DOORS: Mapping[str, Row] = MappingProxyType(
         "workbench.lab.identity:LoginPage": ("GET POST", EVERYBODY),
         "workbench.lab.identity:LogoutPage": ("GET POST", EVERYBODY),
         "workbench.lab.identity:StartLink": ("GET", EVERYBODY),
+        "workbench.lab.hub.room:HubCallback": ("GET", EVERYBODY),
+        "workbench.lab.hub.room:HubLogout": ("GET", EVERYBODY),
         "jupyter_server.base.handlers:PublicStaticFileHandler": ("GET HEAD", EVERYBODY),
         "jupyter_server.base.handlers:RedirectWithParams": ("GET", EVERYBODY),  # `/` leads to the page
         # The page and what it is made of

@@ -55,12 +55,24 @@ def start(reception: Reception, *, port: int, announce: Callable[[str], Any]) ->
         run_folder.remove(folder)
 
 
-def make(reception: Reception, *, folder: Path, port: int) -> Any:
-    """The server, bound to its port and not yet running. `folder` is for Jupyter's own files."""
+def make(
+    reception: Reception,
+    *,
+    folder: Path,
+    port: int,
+    identity: type = LabIdentity,
+    more: Config | None = None,
+) -> Any:
+    """
+    The server, bound to its port and not yet running. `folder` is for Jupyter's own files.
+
+    `identity` finds out who is asking; `more` is what a room behind another's address has instead.
+    """
     from jupyterlab.labapp import LabApp
 
     workspace = Workspace.of(reception.home, analyst=reception.person)
-    config = settings(folder=folder, port=port, root=workspace.folder)
+    config = settings(folder=folder, port=port, root=workspace.folder, identity=identity)
+    config.merge(more or Config())
     server = LabApp.initialize_server(argv=[], config=config)
     server.identity_provider.reception = reception
     panel.add_to(server.web_app)
@@ -79,8 +91,13 @@ def make(reception: Reception, *, folder: Path, port: int) -> Any:
     return server
 
 
-def content_policy(port: int) -> str:
-    """What the notebook puts on the page stays on the page: nothing is fetched from or sent to another place."""
+def content_policy(port: int, *, public: str = "") -> str:
+    """
+    What the notebook puts on the page stays on the page: nothing is fetched from or sent to another place.
+
+    `public` is where the page's websockets go when the server stands behind another's address.
+    """
+    sockets = public or f"ws://{LOOPBACK}:{port} ws://localhost:{port}"
     return "; ".join(
         (
             "default-src 'self'",
@@ -89,7 +106,7 @@ def content_policy(port: int) -> str:
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
             # Browsers differ in whether 'self' covers the websocket; another port is somebody else's.
-            f"connect-src 'self' ws://{LOOPBACK}:{port} ws://localhost:{port}",
+            f"connect-src 'self' {sockets}",
             "form-action 'self'",
             "frame-ancestors 'self'",
             "object-src 'none'",
@@ -130,7 +147,8 @@ def settings(*, folder: Path, port: int, root: Path, identity: type = LabIdentit
             "open_browser": False,
             "root_dir": str(root),
             "terminals_enabled": False,
-            "quit_button": False,
+            # Brings "Log Out" with it; "Shut Down" is in no menu, and refused.
+            "quit_button": True,
             "allow_unauthenticated_access": False,
             "max_body_size": FILE_BODY,
             "jpserver_extensions": EXTENSIONS,

@@ -1,0 +1,92 @@
+"""Logging in to the hub: the home's own accounts, with passphrase and code; the role comes with the person."""
+
+import asyncio
+import time
+from typing import Any
+
+from jupyterhub.auth import Authenticator
+from jupyterhub.handlers.login import LoginHandler, LogoutHandler
+
+from workbench.errors import WorkbenchError
+from workbench.governance.accounts import Accounts, Login
+from workbench.governance.permissions import HUB_SCOPES, ROLE_NAMES, Role
+from workbench.lab.identity import REFUSED_AFTER
+
+
+class LoggedLogout(LogoutHandler):
+    """A log-out is in the log as a log-in is."""
+
+    async def get(self) -> None:
+        self._leaving = self.current_user.name if self.current_user else None
+        await super().get()
+
+    async def handle_logout(self) -> None:
+        if self._leaving is not None:
+            await asyncio.to_thread(self.authenticator.left, self._leaving)
+
+
+class AccountsAuthenticator(Authenticator):
+    """Asks the accounts of the home; `accounts` is set by `config.fill`."""
+
+    accounts: Accounts
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.logins: dict[str, Login] = {}
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
+        """The person with their role, or None. Every refusal leaves after the same time."""
+        began = time.monotonic()
+        name, words, code = (data.get(field) or "" for field in ("username", "password", "otp"))
+        try:
+            login = await asyncio.to_thread(self.accounts.log_in, name, words, code)
+        except WorkbenchError:
+            await asyncio.sleep(max(0.0, began + REFUSED_AFTER - time.monotonic()))
+            return None
+        self.logins[login.person.id] = login
+        return self._model(login)
+
+    async def refresh_user(self, user: Any, handler: Any = None, **_: Any) -> bool | dict[str, Any]:
+        """False, which asks for a log-in, once the account is locked or reset, and after a restart of the hub."""
+        login = self.logins.get(user.name)
+        if login is None or not await asyncio.to_thread(self.accounts.holds, login):
+            self.logins.pop(user.name, None)
+            return False
+        return self._model(login)
+
+    def left(self, person: str) -> None:
+        """Record a log-out."""
+        login = self.logins.pop(person, None)
+        if login is not None:
+            self.accounts.log_out(login, reason="logged_out")
+
+    def normalize_username(self, username: str) -> str:
+        return username
+
+    def get_handlers(self, app: Any) -> list[tuple[str, type]]:
+        return [("/login", LoginHandler), ("/logout", LoggedLogout)]
+
+    async def load_managed_roles(self) -> list[dict[str, Any]]:
+        """JupyterHub's roles, from the one table of permissions."""
+        return [hub_role(role) for role in Role]
+
+    def _model(self, login: Login) -> dict[str, Any]:
+        person = self.accounts.people.get(login.person.id)
+        return {"name": person.id, "roles": [hub_role(person.role)]}
+
+
+def hub_role(role: Role) -> dict[str, Any]:
+    """A role as JupyterHub describes one."""
+    return {"name": f"workbench-{role}", "description": ROLE_NAMES[role][1], "scopes": list(HUB_SCOPES[role])}
+
+
+# Whoever has an account is let in; what they may do is their role's, which is read anew at every log-in.
+SETTINGS = {
+    "allow_all": True,
+    "request_otp": True,
+    "otp_prompt": "確認コード / Code:",
+    "manage_roles": True,
+    "reset_managed_roles_on_startup": True,
+    "refresh_pre_spawn": True,
+    "auth_refresh_age": 30,
+}
