@@ -8,6 +8,7 @@ PROFILE    ?= tiny
 SEED       ?= 1
 DEMO_HOME  ?= .demo/$(PROFILE)
 WHEELHOUSE ?= .wheelhouse
+BROWSER    := chromium:chromium chromium-driver:chromedriver
 SOAK_SECONDS ?= 600
 SOAK_LABS ?= 20
 
@@ -57,7 +58,7 @@ quick: $(STAMP) system
 	$(BIN)/python -m pytest -m "not slow"
 
 slow: $(SPARK) system
-	@tools/debian-packages postgresql:
+	@tools/debian-packages postgresql: $(BROWSER)
 	$(BIN)/python -m pytest -m slow
 
 test: lint quick ## 検査（20 分以内） / the checks, within 20 minutes
@@ -65,6 +66,7 @@ test: lint quick ## 検査（20 分以内） / the checks, within 20 minutes
 test-full: slow ## 長い検査 / the second tier: kills, large cities, installing without network
 
 attack: $(STAMP) system ## 禁じられた行為をすべて試す / every forbidden act, tried for real
+	@tools/debian-packages $(BROWSER)
 	$(BIN)/python -m pytest -m attack
 
 soak: $(STAMP) system ## 20 人分の部屋を 10 分間、でたらめに止める / twenty labs, killed at random for ten minutes

@@ -217,7 +217,7 @@ class LabContents(ContentsManager):
 class LabCheckpoints(Checkpoints):
     """The last checkpoint of each file, in a folder of the room that no kernel sees; gone with the session."""
 
-    folder = Unicode()
+    folder = Unicode(config=True)
 
     def create_checkpoint(self, contents_mgr: Any, path: str) -> dict[str, Any]:
         with plainly():

@@ -40,6 +40,9 @@ ABSENT: dict[str, str] = {
 }
 # Commands of parts that stay: they are in no menu and on no key.
 ABSENT_COMMANDS: dict[str, str] = {
+    "filemenu:shutdown": "the server stops with the room, not with a page",
+    "jupyterlab-translation:install-languages": "nothing is installed here",
+    "notebook:create-subshell-console": "its messages are not among those that a kernel is asked",
     "notebook:trust": "no output is ever trusted",
 }
 LOCALES = {"ja": "ja_JP", "en": "en"}

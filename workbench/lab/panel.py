@@ -67,6 +67,10 @@ GUARANTEES: dict[str, tuple[str, str]] = {
         "どの組合せにも、世帯が {value} 以上あります。",
         "Every combination is shared by at least {value} households.",
     ),
+    "together": (
+        "先に提供したものと突き合わせても、こどもが {value} 人以上います。",
+        "Joined with what was released before, at least {value} children share every combination.",
+    ),
     "suppression_subgroup": (
         "最も多く削除された集団でも、削除は {value} です。",
         "Even in the worst-hit group {value} of the rows were removed.",

@@ -13,17 +13,18 @@ const button = (text, onclick, className = "") =>
 const section = (title, ...children) =>
   el("section", {}, el("h3", { textContent: title }), ...children);
 
-export const megabytes = amount => `${(amount / 1e6).toLocaleString(undefined, { maximumFractionDigits: 1 })} MB`;
+const megabytes = amount => `${(amount / 1e6).toLocaleString(undefined, { maximumFractionDigits: 2 })} MB`;
 
-// The meter of the day; `told` is the amount shown and the amount above which the manager is told, in bytes.
-export const meter = (say, told) => {
-  const over = told.shown >= told.limit;
-  const values = { shown: megabytes(told.shown), limit: megabytes(told.limit) };
+// The meter of the day, in bytes: `limit` is the amount above which the manager is told, `notice` what is said then.
+export const meter = (say, language, told) => {
+  const values = { shown: megabytes(told.shown), limit: megabytes(told.limit), most: megabytes(told.most) };
   return section(
     say("meter"),
-    el("meter", { min: 0, max: told.limit, value: told.shown, high: told.limit * 0.8 }),
+    el("meter", { min: 0, max: told.limit, value: told.shown, high: told.limit * 0.8, optimum: 0 }),
     el("p", { className: "workbench-small", textContent: say("meterOf", values) }),
-    over ? el("p", { className: "workbench-warning", role: "alert", textContent: say("meterOver") }) : null,
+    told.notice
+      ? el("p", { className: "workbench-warning", role: "alert", textContent: told.notice[language] })
+      : null,
   );
 };
 

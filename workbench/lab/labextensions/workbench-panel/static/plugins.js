@@ -5,7 +5,9 @@ import * as view from "./panel.js";
 import { room as roomOf } from "./room.js";
 import { say as sayIn } from "./words.js";
 
-const EVERY = 60000; // milliseconds between looks at the meter and at what was answered
+// Milliseconds between looks at the meter and at what was answered, and until a look after a cell has run.
+const EVERY = 60000;
+const SOON = 1000;
 
 export const plugins = (lab, place) => [absent(lab), datasets(lab, place)];
 
@@ -26,7 +28,8 @@ const datasets = (lab, place) => ({
   id: "workbench-panel:datasets",
   autoStart: true,
   requires: [lab.INotebookTracker, lab.ITranslator],
-  activate: (app, tracker, translator) => {
+  optional: [lab.ILayoutRestorer],
+  activate: (app, tracker, translator, restorer) => {
     document.head.append(view.el("link", { rel: "stylesheet", href: new URL("panel.css", place).href }));
     const language = translator.languageCode.startsWith("ja") ? "ja" : "en";
     const say = (key, values) => sayIn(language, key, values);
@@ -39,6 +42,7 @@ const datasets = (lab, place) => ({
 
     const sentence = error => (error.words ? error.words[language] : say("failed"));
     let last = null;
+    let soon = 0;
 
     const draw = async () => {
       try {
@@ -77,7 +81,7 @@ const datasets = (lab, place) => ({
     };
 
     const sections = (told, meter) => [
-      view.meter(say, meter),
+      view.meter(say, language, meter),
       view.datasets(say, language, told.datasets, acts),
       ...(told.budget ? [view.budget(say, told.budget)] : []),
       view.wanted(say, language, told.wanted, acts),
@@ -86,14 +90,24 @@ const datasets = (lab, place) => ({
     ];
 
     app.shell.add(widget, "left", { rank: 50 });
+    if (restorer) {
+      restorer.add(widget, widget.id);
+    }
     const timer = setInterval(() => document.hidden || busy(widget.node) || draw(), EVERY);
+    lab.NotebookActions.executed.connect(() => {
+      clearTimeout(soon);
+      soon = setTimeout(() => busy(widget.node) || draw(), SOON);
+    });
     widget.disposed.connect(() => clearInterval(timer));
     void app.restored.then(async () => {
       const told = await draw();
-      app.shell.activateById(widget.id);
       if (told && !told.noticed) {
+        app.shell.activateById(widget.id);
         await notify(lab, say, view.notice(say, language, told));
         await room.acknowledge();
+        if (tracker.currentWidget) {
+          app.shell.activateById(tracker.currentWidget.id);
+        }
       }
     });
   },

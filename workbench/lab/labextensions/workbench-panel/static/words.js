@@ -3,13 +3,8 @@
 
 export const WORDS = {
   title: ["データセット", "Datasets"],
-  again: ["最新の状態にする", "Refresh"],
   meter: ["今日、画面に出た量", "Shown on screen today"],
-  meterOf: ["{shown}／目安 {limit}", "{shown} of {limit}"],
-  meterOver: [
-    "目安を超えました。管理責任者に知らせています。必要な出力だけを表示してください。",
-    "Above the set amount: the responsible manager is told. Show only what you need.",
-  ],
+  meterOf: ["{shown}（警告 {limit}、上限 {most}）", "{shown} (warning at {limit}, no more after {most})"],
   datasets: ["使えるデータセット", "Admitted datasets"],
   none: ["まだありません。", "None yet."],
   rows: ["{count} 行", "{count} rows"],
@@ -17,7 +12,7 @@ export const WORDS = {
   expired: ["期限が切れました", "Expired"],
   revoked: ["失効しました", "Revoked"],
   later: ["次に開いたときから使えます", "Available from your next session"],
-  sensitive: ["機微な項目 {count}", "{count} sensitive items"],
+  sensitive: ["機微な項目 {count}", "Sensitive items: {count}"],
   insert: ["ノートブックに入れる", "Insert into notebook"],
   report: ["匿名性確認報告書", "Anonymity report"],
   budget: ["プライバシー予算", "Privacy budget"],
@@ -51,7 +46,7 @@ export const WORDS = {
     "実行したコードと出力の量は、すべて記録されます。",
     "The code you run and the amount of output are recorded.",
   ],
-  noticeItems: ["{id}：機微な項目 {count}（{items}）", "{id}: {count} sensitive items ({items})"],
+  noticeItems: ["{id}：機微な項目 {count}（{items}）", "{id}, sensitive items: {count} ({items})"],
   noticeMore: ["ほか", "and others"],
   noticeOk: ["確認しました", "I have read this"],
 };
