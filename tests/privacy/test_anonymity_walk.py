@@ -221,6 +221,17 @@ def test_what_was_kept_is_found_again(place):
     assert [path.name for path in place.iterdir()] == [f"search-{'0' * 32}.o"]
 
 
+def test_code_is_kept_where_it_will_be_found_and_not_where_others_may_write(tmp_path, monkeypatch):
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    shared.chmod(0o775)
+    monkeypatch.setattr(native, "places", lambda: [shared, own])
+    native.keep("0" * 64, b"code")
+
+    assert not list(shared.iterdir())
+    assert native.kept("0" * 64) == b"code"
+
+
 def test_attack_code_that_others_may_write_is_not_run(place):
     plant(place, b"theirs").chmod(0o666)
 

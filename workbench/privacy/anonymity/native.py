@@ -155,10 +155,12 @@ def only_ours(path: Path) -> bool:
 
 
 def keep(digest: str, code: bytes) -> None:
-    """Keep the code in the first place that can be written; nowhere, if none can."""
+    """Keep the code in the first place that only we can write; nowhere, if there is none."""
     for place in places():
         with suppress(OSError):
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if not only_ours(place):
+                continue
             path = place / f"search-{digest[:32]}.o"
             aside = path.with_suffix(f".{os.getpid()}")
             with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
