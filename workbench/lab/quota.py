@@ -86,7 +86,7 @@ def _mount(folder: Path, *, size: int, owner: int) -> bool:
     fresh = not image.exists()
     if fresh and not _make(image, size=size, owner=owner):
         return False
-    if image.stat().st_size < size:
+    if image.stat().st_size < size and not _attached(image):
         _grow(image, size=size)
     beneath = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -121,6 +121,15 @@ def _grow(image: Path, *, size: int) -> None:
     os.truncate(image, size)
     _run("e2fsck", "-fp", str(image))
     _run("resize2fs", str(image))
+
+
+def _attached(image: Path) -> bool:
+    """Has a loop device this image still? Then it may be mounted where we do not see it."""
+    for device in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):  # it was let go just now
+            if device.read_text().rstrip("\n") == str(image):
+                return True
+    return False
 
 
 def _bring_in(beneath: int, folder: Path, *, size: int) -> None:
