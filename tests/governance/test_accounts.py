@@ -364,12 +364,48 @@ def test_the_cost_is_what_its_source_asks_for(monkeypatch):
 
 def test_someone_made_certain_of_elsewhere_is_admitted_unless_locked(accounts, state, mori):
     assert accounts.admit("sato", method="oidc").method == "oidc"
-    assert accounts.holds(accounts.admit("sato", method="oidc"))
+    assert accounts.holds(accounts.admit("sato", method="hub"))
     accounts.lock("mori", actor="oka")
     with pytest.raises(Refused):
         accounts.admit("mori", method="oidc")
     with pytest.raises(NotFound):
         accounts.admit("stranger", method="oidc")
+
+
+ISSUER = "https://id.example"
+
+
+def test_a_providers_subject_is_the_person_the_manager_said(accounts, state):
+    accounts.link("sato", issuer=ISSUER, subject="s-1", actor="oka")
+    login = accounts.admit_linked(ISSUER, "s-1")
+
+    assert (login.person.id, login.method) == ("sato", "oidc")
+    assert accounts.holds(login)
+    accounts.lock("sato", actor="oka")
+    assert not accounts.holds(login)
+    with pytest.raises(Refused):
+        accounts.admit_linked(ISSUER, "s-1")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "subject"), [(ISSUER, "sato"), (ISSUER, "s-2"), ("https://other.example", "s-1")]
+)
+def test_attack_a_subject_that_nobody_linked_is_admitted(accounts, state, issuer, subject):
+    """Also one that another provider calls by the same name, or that is named like a person."""
+    accounts.link("sato", issuer=ISSUER, subject="s-1", actor="oka")
+    with pytest.raises(Refused):
+        accounts.admit_linked(issuer, subject)
+
+    assert failures(state) == ["not linked"]
+
+
+def test_attack_a_subject_is_linked_to_a_second_person(accounts):
+    accounts.link("sato", issuer=ISSUER, subject="s-1", actor="oka")
+    with pytest.raises(Refused):
+        accounts.link("mori", issuer=ISSUER, subject="s-1", actor="oka")
+    for actor in ("sato", "mori"):
+        with pytest.raises(Refused):
+            accounts.link("mori", issuer=ISSUER, subject="s-2", actor=actor)
 
 
 def run(home, *words):

@@ -86,6 +86,18 @@ def unlock(*, home: Home, person: str, actor: str) -> None:
     click.echo(person)
 
 
+@account.command()
+@click.argument("person")
+@click.option("--issuer", required=True, help="認証基盤の番地 / the provider's address")
+@click.option("--subject", required=True, help="認証基盤での識別子 (sub) / its name for the person")
+@by
+@pass_home
+def link(*, home: Home, person: str, issuer: str, subject: str, actor: str) -> None:
+    """認証基盤（OpenID Connect）の識別子を人に結ぶ / Say which person a provider's subject is."""
+    opened(home).link(person, issuer=issuer, subject=subject, actor=actor)
+    click.echo(person)
+
+
 @account.command("list")
 @json_option
 @pass_home

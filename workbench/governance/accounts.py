@@ -57,6 +57,15 @@ recovery = sa.Table(
     sa.Column("digest", sa.Text, primary_key=True),
 )
 
+# Which person a provider of identity means by one of its subjects.
+identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("issuer", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("person", sa.Text, sa.ForeignKey("people.id"), nullable=False),
+)
+
 
 @dataclass(frozen=True)
 class Enrolment:
@@ -140,14 +149,42 @@ class Accounts:
             )
 
     def lock(self, person: str, *, actor: str) -> None:
-        """Close an account until it is unlocked; whoever is logged in with it no longer is."""
+        """Close an account until it is unlocked and forget its links; whoever is logged in no longer is."""
         self.people.expect_may(actor, "lock_account")
-        self._set(person, Event.ACCOUNT_LOCKED, actor=actor, locked=True)
+        with self.state.transaction() as transaction:
+            links = identities.delete().where(identities.c.person == person)
+            if not transaction.connection.execute(links).rowcount:
+                self._expect_row(transaction.connection, person)
+            self._update(transaction, person, locked=True)
+            transaction.event(Event.ACCOUNT_LOCKED, actor=actor, person=person)
 
     def unlock(self, person: str, *, actor: str) -> None:
         """Open an account again and forget its failures."""
         self.people.expect_may(actor, "keep_account")
         self._set(person, Event.ACCOUNT_UNLOCKED, actor=actor, locked=False, failures=0, waits_until=0.0)
+
+    def link(self, person: str, *, issuer: str, subject: str, actor: str) -> None:
+        """Say that a provider's subject is this person. Refused where it is somebody already."""
+        self.people.expect_may(actor, "keep_account")
+        owner = self.people.get(person)
+        with self.state.transaction() as transaction:
+            if self._linked(transaction.connection, issuer, subject) is not None:
+                raise Refused(
+                    ja="その識別子は既に登録されています。一つの識別子は一人のものです。",
+                    en="That subject is registered already; one subject is one person's.",
+                )
+            row = {"issuer": issuer, "subject": subject, "person": owner.id}
+            transaction.connection.execute(identities.insert().values(**row))
+            transaction.event(Event.ACCOUNT_LINKED, actor=actor, person=owner.id, issuer=issuer)
+
+    def admit_linked(self, issuer: str, subject: str) -> Login:
+        """The log-in of the person that a provider's subject is. Refused for anybody else."""
+        with self.state.reading() as connection:
+            person = self._linked(connection, issuer, subject)
+        if person is None:
+            self.state.record(Event.LOGIN_FAILED, actor="unknown", reason="not linked")
+            raise not_admitted()
+        return self.admit(person, method="oidc")
 
     def all(self) -> list[Account]:
         """Every account, by person."""
@@ -222,6 +259,10 @@ class Accounts:
         """Whether a log-in is still good: its account neither locked nor reset since."""
         with self.state.reading() as connection:
             row = self._row(connection, login.person.id)
+            links = sa.select(identities).where(identities.c.person == login.person.id)
+            is_linked = connection.execute(links).first() is not None
+        if login.method == "oidc" and not is_linked:
+            return False
         if row is None:
             return login.generation == 0
         return not row.locked and row.generation == login.generation
@@ -319,6 +360,11 @@ class Accounts:
 
     def _row(self, connection: sa.Connection, person: str) -> Any:
         return connection.execute(sa.select(accounts).where(accounts.c.person == person)).one_or_none()
+
+    def _linked(self, connection: sa.Connection, issuer: str, subject: str) -> str | None:
+        known = (identities.c.issuer == issuer, identities.c.subject == subject)
+        found: str | None = connection.execute(sa.select(identities.c.person).where(*known)).scalar()
+        return found
 
     def _expect_row(self, connection: sa.Connection, person: str) -> Any:
         row = self._row(connection, person)
