@@ -30,6 +30,7 @@ AREA = [["a", "north", "*"], ["b", "north", "*"], ["c", "south", "*"], ["d", "so
 SEX = [["f", "*"], ["m", "*"]]
 YEAR = [[str(n), f"{n // 2}", f"{n // 4}-", "*"] for n in range(8)]
 JOB = [["1", "low", "*"], ["2", "low", "*"], ["3", "high", "*"], ["4", "high", "*"]]
+OF_POPULATION = {"k-map", "delta-presence"}
 TABLES = {"area": AREA, "sex": SEX, "year": YEAR}
 LADDERS = {item: from_rows(item, rows) for item, rows in TABLES.items()}
 ITEMS = list(TABLES)
@@ -42,6 +43,7 @@ ASKED = {
     "k": ([2, 3, 5], {}),
     "k-households": ([2, 3], {}),
     "k-map": ([2, 4], {}),
+    "delta-presence": ([0.4, 0.8], {}),
     "distinct-l": ([2, 3], {"item": "job"}),
     "harmful-l": ([2, 3], {"item": "job", "harmful": ("1",)}),
     "confidence": ([0.3, 0.6], {"item": "job", "harmful": ("1", "2")}),
@@ -132,7 +134,7 @@ def compact(of: Task) -> Compact:
         households="home",
         sensitive=["job"],
         groups=of.limits.subgroups,
-        population=of.population if any(m.name == "k-map" for m in of.models) else None,
+        population=of.population if any(m.name in OF_POPULATION for m in of.models) else None,
     )
 
 
@@ -188,6 +190,8 @@ def class_fails(model: Model, rows: list[dict], of: Task, people: int) -> bool: 
             return len({row["home"] for row in rows}) < limit
         case "k-map":
             return people < limit
+        case "delta-presence":
+            return len(rows) / people > limit + ENOUGH
         case "distinct-l":
             return len(set(jobs)) < limit
         case "harmful-l":

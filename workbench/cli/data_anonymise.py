@@ -80,7 +80,9 @@ class Order(Pair):
 )
 @click.option("--weight", type=Weight(), multiple=True, help="項目の重み / the weight of an item")
 @click.option("--order", type=Order(), multiple=True, help="値の順序（ordered-t） / the order of values")
-@click.option("--population", type=FILE, default=None, help="母集団の表（k-map） / a table of everybody")
+@click.option(
+    "--population", type=FILE, default=None, help="母集団の表（k-map、delta-presence） / a table of everybody"
+)
 @click.option(
     "--step",
     "steps",

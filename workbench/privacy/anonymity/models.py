@@ -188,12 +188,23 @@ def in_population(node: Node) -> Codes:
     """How many persons of the population each class has."""
     if node.compact.population is None:
         raise Usage(
-            ja="k-map には母集団の表が必要です。母集団の表を指定してください。",
-            en="k-map needs the table of the population; name it.",
+            ja="k-map と delta-presence には母集団の表が必要です。母集団の表を指定してください。",
+            en="k-map and delta-presence need the table of the population; name it.",
         )
     return np.bincount(node.member, weights=node.compact.population, minlength=len(node.sizes)).astype(
         np.int64
     )
+
+
+def too_present(model: Model, node: Node) -> Mask:
+    """
+    Where more than the limit of a class's residents are in the table: Nergiz et al. (2007), the upper delta.
+
+    The lower one, that nobody is known to be absent, cannot be kept by leaving rows out, which makes absent.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = node.persons / in_population(node)
+    return (node.persons > 0) & beyond(share, model.limit)
 
 
 def too_few_values(model: Model, node: Node) -> Mask:
@@ -309,6 +320,7 @@ MODELS: dict[str, Rule] = {
         too_few_households, sticky=True, joins=True, form="k-households=5", of_item=False, least=1
     ),
     "k-map": Rule(too_few_in_population, sticky=True, joins=True, form="k-map=5", of_item=False, least=1),
+    "delta-presence": Rule(too_present, sticky=False, joins=True, form="delta-presence=0.5", of_item=False),
     "distinct-l": Rule(too_few_values, sticky=True, joins=True, form="distinct-l=3:ITEM", least=1),
     # The two of our own policy: a class without a harmful value is exempt, missing values tell nothing.
     "harmful-l": Rule(too_uniform, sticky=grows, joins=True, form="harmful-l=2:ITEM", least=1),
