@@ -158,7 +158,8 @@ def test_sixteen_clients_of_the_log_against_synced_lines(tmp_path, window, added
     """
     Acknowledged after the disk on both sides, interleaved; the median of the rounds' ratios.
 
-    A window of 1 waits for each record, as a request does; outputs that follow one another need not wait.
+    A window of 1 waits for each record, as a request does: then a flush holds sixteen records at most, and
+    16 is what the ratio cannot pass. Outputs that follow one another need not wait for each other.
     """
     home, flush = Home.create(tmp_path / "home", seed=1), slower(added)
     State.open(home).close()
