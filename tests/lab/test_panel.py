@@ -1,15 +1,18 @@
 """The panel's side of the server: what it tells, to whom, and what its pages may do."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
 
+from workbench.audit import Event
 from workbench.errors import NotFound
 from workbench.lab import page, panel
 from workbench.lab.doors import ALLOWED
 from workbench.release import checks
 from workbench.release.requests import PROTECTIONS
+from workbench.state import State
 
 STATIC = page.EXTENSIONS / "workbench-panel"
 
@@ -92,3 +95,97 @@ def test_the_page_speaks_the_language_of_the_workbench(monkeypatch, chosen, loca
     monkeypatch.setenv("WORKBENCH_LANG", chosen)
 
     assert locale in json.dumps(page.overrides())
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, serve):
+    with serve(tmp_path_factory.mktemp("panel"), port=18930) as lab:
+        yield lab
+
+
+def test_the_page_is_told_of_the_extension_and_gets_its_files(lab):
+    assert b'"workbench-panel"' in lab.ask("/lab")[2]
+    for file in sorted((STATIC / "static").iterdir()):
+        status, headers, content = lab.ask(f"/lab/extensions/workbench-panel/static/{file.name}")
+        assert (status, content) == (200, file.read_bytes())
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Content-Type"].startswith(
+            {".js": "application/javascript", ".css": "text/css"}[file.suffix]
+        )
+
+
+def test_no_extension_is_loaded_but_ours(lab):
+    """A package that a library brings along would put its own code into the page."""
+    config = json.loads(
+        re.search(rb'id="jupyter-config-data"[^>]*>(.*?)</script>', lab.ask("/lab")[2], re.S)[1]
+    )
+
+    assert [one["name"] for one in config["federated_extensions"]] == ["workbench-panel"]
+
+
+def test_the_panel_is_told_of_the_session(lab):
+    told = json.loads(lab.ask("/workbench/panel")[2])
+
+    assert (told["analyst"], told["datasets"]) == ("analyst-1", [])
+    assert set(told["kinds"]) == {"dataset", "item", "refresh"}
+
+
+def test_the_meter_tells_what_was_shown_and_where_the_warning_is(lab):
+    told = json.loads(lab.ask("/workbench/meter")[2])
+
+    assert told["shown"] < told["limit"] < told["most"]
+
+
+def test_the_notice_is_acknowledged_once_and_is_in_the_log(lab):
+    assert not json.loads(lab.ask("/workbench/panel")[2])["noticed"]
+    assert lab.status("/workbench/notice", method="POST", body={}) == 200
+    assert json.loads(lab.ask("/workbench/panel")[2])["noticed"]
+    state = State.open(lab.home)
+    events = [record["event"] for record in state.log.records()]
+    state.close()
+    assert events.count(Event.NOTICE_ACKNOWLEDGED) == 1
+
+
+def test_what_is_asked_for_can_be_taken_back(lab):
+    asked = {"kind": "dataset", "about": "保健室の来室回数", "why": "登校の判定に使うため"}
+    status, _, content = lab.ask("/workbench/requests", method="POST", body=asked)
+
+    number = json.loads(content)["request"]
+    assert status == 200
+    assert lab.status(f"/workbench/requests/{number}/withdraw", method="POST", body={}) == 200
+    assert json.loads(lab.ask("/workbench/panel")[2])["wanted"][0]["can_withdraw"] is False
+
+
+@pytest.mark.parametrize(
+    "body", [[], "x", {"kind": "item"}, {"kind": "dataset", "about": "<b>", "why": "\x00"}]
+)
+def test_a_form_that_says_nothing_gets_a_sentence_in_both_languages(lab, body):
+    status, _, content = lab.ask("/workbench/requests", method="POST", body=body)
+
+    assert status == 400
+    assert set(json.loads(content)) == {"ja", "en"}
+
+
+@pytest.mark.parametrize("path", ["/workbench/panel", "/workbench/meter", "/workbench/report/a-1"])
+def test_attack_a_stranger_reads_the_panel(lab, path):
+    assert lab.stranger().status(path) in (302, 403)
+
+
+@pytest.mark.parametrize(
+    "path", ["/workbench/notice", "/workbench/requests", "/workbench/requests/D-1/withdraw"]
+)
+def test_attack_another_site_asks_in_the_analysts_name(lab, path):
+    """The browser sends the cookie; the page's own proof it does not have."""
+    asked = {"kind": "dataset", "about": "x", "why": "x"}
+
+    assert lab.status(path, method="POST", body=asked, headers={"X-XSRFToken": "made-up"}) == 403
+
+
+@pytest.mark.parametrize(
+    "name", ["..%2f..%2fhome.json", "child-year-1%00", "%2e%2e", "a" * 101, "child-year-1"]
+)
+def test_attack_a_report_is_a_way_to_a_file(lab, name):
+    status, _, content = lab.ask(f"/workbench/report/{name}")
+
+    assert status in (403, 404)
+    assert b"schema" not in content
