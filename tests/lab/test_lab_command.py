@@ -31,7 +31,7 @@ def test_a_notebook_is_run_and_leaves_stripped(office, state, notebook, tmp_path
     source.write_bytes(notebook("print(6 * 7)"))
     ended = run("run", str(source), "-o", str(target), home=office)
 
-    assert ended.output.splitlines() == [str(office.workspaces / "mori" / "my.ipynb"), str(target)]
+    assert ended.stdout.splitlines() == [str(office.workspaces / "mori" / "my.ipynb"), str(target)]
     with open_session(office, state, analyst="mori", project="attendance") as session:
         assert b"42" in session.workspace.read("my.ipynb")
     assert b"42" not in target.read_bytes()
