@@ -23,13 +23,11 @@ from jupyter_server.services.kernels.connection.base import (
 
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.trust import ADMITTERS
-from workbench.errors import Unprotected
 from workbench.governance.accounts import Accounts
 from workbench.governance.charter import Project, Projects
 from workbench.governance.one_time_codes import code_at
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
-from workbench.lab.hub.config import expect_safe
 from workbench.policy import load
 from workbench.release import report, staging
 from workbench.release.findings import Check, Finding, Text, Verdict
@@ -71,7 +69,9 @@ class Hub:
     home: Home
     url: str
     secrets: dict[str, bytes]
+    recovery: dict[str, list[str]]
     log: object
+    logged_in: set[str] = field(default_factory=set)
     sessions: dict[str, requests.Session] = field(default_factory=dict)
 
     def try_to_log_in(self, person, *, words=PASSPHRASE, code=None, session=None):
@@ -87,13 +87,11 @@ class Hub:
         return session, answer
 
     def code(self, person):
-        """A code that was not used: people log in faster here than authenticators count."""
-        used = self.__dict__.setdefault("_used", {})
-        step = max(int(time.time()) // 30, used.get(person, 0) + 1)
-        while step > int(time.time()) // 30 + 1:
-            time.sleep(1)
-        used[person] = step
-        return code_at(self.secrets[person], step * 30)
+        """A code that was not used: from the authenticator once, then from the printed list, which needs no waiting."""
+        if person not in self.logged_in:
+            self.logged_in.add(person)
+            return code_at(self.secrets[person], time.time())
+        return self.recovery[person].pop()
 
     def as_(self, person):
         """The browser of somebody who is logged in."""
@@ -142,11 +140,13 @@ def furnish(home):
         ring.protect(f"person:{id_}", KEY_PASSPHRASE)
     Projects(state).store(Project.from_json(CHARTER), actor="sato")
     accounts = Accounts(home, state)
-    secrets = {}
+    secrets, recovery = {}, {}
     for id_ in PEOPLE:
-        address = accounts.add(id_, PASSPHRASE, actor="oka").address
-        secrets[id_] = base64.b32decode(parse_qs(urlparse(address).query)["secret"][0])
-    return state, secrets
+        enrolled = accounts.add(id_, PASSPHRASE, actor="oka")
+        secrets[id_] = base64.b32decode(parse_qs(urlparse(enrolled.address).query)["secret"][0])
+        recovery[id_] = list(enrolled.recovery_codes)
+    state.close()
+    return secrets, recovery
 
 
 SAID = Text(ja="確認しました。", en="Measured.")
@@ -191,8 +191,7 @@ def in_review(home, state, folder):
 def hub(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hub")
     home = Home.create(folder / "home")
-    state, secrets = furnish(home)
-    state.close()
+    secrets, recovery = furnish(home)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = folder / "hub.log"
@@ -200,7 +199,7 @@ def hub(tmp_path_factory):
     env = {**os.environ, "WORKBENCH_HOME": str(home.path)}
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=folder)
-    found = Hub(home, f"http://127.0.0.1:{port}", secrets, log)
+    found = Hub(home, f"http://127.0.0.1:{port}", secrets, recovery, log)
     for _ in range(240):
         try:
             if requests.get(f"{found.url}/hub/login", timeout=5).status_code == 200:
@@ -211,7 +210,7 @@ def hub(tmp_path_factory):
     else:
         raise AssertionError(log.read_text())
     yield found
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     process.wait(timeout=90)
 
 
@@ -258,8 +257,7 @@ def test_an_analysts_kernel_runs_in_the_sandbox_as_a_user_of_its_own(hub):
     if os.geteuid() == 0:
         owners = {path.name: path.stat().st_uid for path in hub.home.workspaces.iterdir() if path.is_dir()}
         assert owners["mori"] != 0
-        uids = kernel_uids()
-        assert owners["mori"] in uids
+        assert soon(lambda: owners["mori"] in kernel_uids())
         hub.room("hara")
         owners = {path.name: path.stat().st_uid for path in hub.home.workspaces.iterdir() if path.is_dir()}
         assert owners["hara"] != owners["mori"]
@@ -278,6 +276,15 @@ def kernel(hub, session, person):
         headers={"X-XSRFToken": xsrf or "", "Referer": f"{base}/lab"},
         timeout=120,
     )
+
+
+def soon(happened, *, seconds=60):
+    """Whether it comes about: a kernel is answered for before its sandbox stands."""
+    for _ in range(2 * seconds):
+        if happened():
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def kernel_uids():
@@ -483,20 +490,3 @@ def test_logging_out_ends_the_room(hub):
     events = [r["event"] for r in hub.records() if r["actor"] == "mori"]
     assert "gateway.closed" in events
     assert "login.closed" in events
-
-
-def test_what_is_less_without_root_is_said(monkeypatch):
-    from workbench.lab.hub import start
-
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "uid" in start.lesser()
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert start.lesser() is None
-
-
-@pytest.mark.parametrize("address", ["192.168.1.5", "10.0.0.1", "::", ""])
-def test_attack_an_address_that_others_reach_without_tls(address):
-    with pytest.raises(Unprotected, match="TLS"):
-        expect_safe(address, certificate=None)
-    expect_safe(address, certificate="cert.pem")
-    expect_safe("127.0.0.1", certificate=None)

@@ -18,9 +18,22 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--tls-certificate", "certificate", type=FILE, default=None, help="TLS の証明書 / certificate")
 @click.option("--tls-key", "key", type=FILE, default=None, help="その鍵 / its key")
+@click.option(
+    "--provider",
+    type=FILE,
+    default=None,
+    help="認証基盤の記述（JSON） / a provider of identity, described in JSON",
+)
 @pass_home
 def hub(
-    *, home: Home, project: str | None, address: str, port: int, certificate: Path | None, key: Path | None
+    *,
+    home: Home,
+    project: str | None,
+    address: str,
+    port: int,
+    certificate: Path | None,
+    key: Path | None,
+    provider: Path | None,
 ) -> None:
     """分析者のチームのハブ（JupyterHub） / The hub of a team: log-in, rooms, review pages."""
     from workbench.governance.log_process import running
@@ -47,5 +60,6 @@ def hub(
             port=port,
             certificate=certificate,
             key=key,
+            provider=provider,
             announce=lambda url: click.echo(f"{url}\n(Ctrl-C)"),
         )

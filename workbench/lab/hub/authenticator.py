@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 from jupyterhub.auth import Authenticator
-from jupyterhub.handlers.login import LoginHandler, LogoutHandler
+from jupyterhub.handlers.login import LogoutHandler
 
 from workbench.errors import WorkbenchError
 from workbench.governance.accounts import Accounts, Login
@@ -25,7 +26,23 @@ class LoggedLogout(LogoutHandler):
             await asyncio.to_thread(self.authenticator.left, self._leaving)
 
 
-class AccountsAuthenticator(Authenticator):
+class RolesOfTheHome:
+    """What every way of logging in shares: the role is the person's own, and a log-out is written down."""
+
+    async def load_managed_roles(self) -> list[dict[str, Any]]:
+        """JupyterHub's roles, from the one table of permissions."""
+        return [hub_role(role) for role in Role]
+
+    def get_handlers(self, app: Any) -> list[Any]:
+        others = [row for row in super().get_handlers(app) if row[0] != "/logout"]  # type: ignore[misc]
+        return [*others, ("/logout", LoggedLogout)]
+
+    def _model(self, login: Login) -> dict[str, Any]:
+        person = self.accounts.people.get(login.person.id)  # type: ignore[attr-defined]
+        return {"name": person.id, "roles": [hub_role(person.role)]}
+
+
+class AccountsAuthenticator(RolesOfTheHome, Authenticator):
     """Asks the accounts of the home; `accounts` is set by `config.fill`."""
 
     accounts: Accounts
@@ -63,17 +80,6 @@ class AccountsAuthenticator(Authenticator):
     def normalize_username(self, username: str) -> str:
         return username
 
-    def get_handlers(self, app: Any) -> list[tuple[str, type]]:
-        return [("/login", LoginHandler), ("/logout", LoggedLogout)]
-
-    async def load_managed_roles(self) -> list[dict[str, Any]]:
-        """JupyterHub's roles, from the one table of permissions."""
-        return [hub_role(role) for role in Role]
-
-    def _model(self, login: Login) -> dict[str, Any]:
-        person = self.accounts.people.get(login.person.id)
-        return {"name": person.id, "roles": [hub_role(person.role)]}
-
 
 def hub_role(role: Role) -> dict[str, Any]:
     """A role as JupyterHub describes one."""
@@ -83,10 +89,27 @@ def hub_role(role: Role) -> dict[str, Any]:
 # Whoever has an account is let in; what they may do is their role's, which is read anew at every log-in.
 SETTINGS = {
     "allow_all": True,
-    "request_otp": True,
-    "otp_prompt": "確認コード / Code:",
+    "manage_groups": False,
     "manage_roles": True,
     "reset_managed_roles_on_startup": True,
     "refresh_pre_spawn": True,
     "auth_refresh_age": 30,
 }
+
+WITH_A_CODE = {"request_otp": True, "otp_prompt": "確認コード / Code:"}
+
+
+def choose(c: Any, accounts: Accounts, *, provider: Path | None) -> None:
+    """Put the way of logging in into the hub's configuration: the home's accounts, or a provider of identity."""
+    if provider is None:
+        AccountsAuthenticator.accounts = accounts
+        c.JupyterHub.authenticator_class = AccountsAuthenticator
+        c.Authenticator.update(WITH_A_CODE)
+    else:
+        from workbench.lab import oidc
+
+        oidc.configure(c, oidc.Provider.read(provider), accounts)
+        kind = type("ProviderAuthenticator", (RolesOfTheHome, oidc.OidcAuthenticator), {})
+        c.JupyterHub.authenticator_class = kind
+        c.OidcAuthenticator.update(SETTINGS)
+    c.Authenticator.update(SETTINGS)

@@ -10,7 +10,7 @@ from workbench.governance.accounts import Accounts
 from workbench.governance.permissions import Role
 from workbench.governance.settings import policy_in_force
 from workbench.home import Home
-from workbench.lab.hub.authenticator import SETTINGS, AccountsAuthenticator, hub_role
+from workbench.lab.hub.authenticator import choose, hub_role
 from workbench.lab.hub.spawner import KEPT, PUBLIC, RoomSpawner
 from workbench.state import State
 
@@ -30,14 +30,22 @@ def expect_safe(address: str, *, certificate: str | None) -> None:
 
 
 def fill(
-    c: Any, *, ports: dict[str, int], home: str, project: str, address: str, folder: str, **tls: str
+    c: Any,
+    *,
+    ports: dict[str, int],
+    home: str,
+    project: str,
+    address: str,
+    folder: str,
+    provider: str | None = None,
+    **tls: str,
 ) -> None:
-    """Put every setting into JupyterHub's configuration `c`."""
+    """Put every setting into JupyterHub's configuration `c`; `tls` are its certificate and key."""
     opened = Home.open(Path(home))
     state = State.open(opened)
     scheme = "https" if tls else "http"
     policy = policy_in_force(state)
-    AccountsAuthenticator.accounts = Accounts(opened, state)
+    choose(c, Accounts(opened, state), provider=Path(provider) if provider else None)
     RoomSpawner.home, RoomSpawner.state, RoomSpawner.project = opened, state, project
     c.JupyterHub.update(
         {
@@ -45,7 +53,6 @@ def fill(
             "hub_bind_url": f"http://127.0.0.1:{ports['hub']}",
             "ssl_cert": tls.get("certificate", ""),
             "ssl_key": tls.get("key", ""),
-            "authenticator_class": AccountsAuthenticator,
             "spawner_class": RoomSpawner,
             "db_url": f"sqlite:///{opened.path / 'hub.sqlite'}",
             "cookie_secret_file": str(opened.keys / "hub.cookie"),
@@ -69,7 +76,6 @@ def fill(
             "pid_file": str(Path(folder) / "proxy.pid"),
         }
     )
-    c.Authenticator.update(SETTINGS)
     c.Spawner.update(
         {
             "environment": {PUBLIC: f"{scheme}://{address}:{ports['public']}"},

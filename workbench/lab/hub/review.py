@@ -27,7 +27,7 @@ from workbench.artifact.manifest import read as read_manifest
 from workbench.artifact.times import to_text
 from workbench.audit import Event
 from workbench.errors import LANGUAGES, Usage, WorkbenchError, language
-from workbench.governance.people import People, Person, why_not
+from workbench.governance.people import ROLE_NAMES, People, Person, why_not
 from workbench.home import Home
 from workbench.lab.gateway.server import Rate
 from workbench.lab.hub.lineage import end_with_parent
@@ -113,7 +113,12 @@ class Page(HubOAuthenticated, RequestHandler):
             raise HTTPError(404) from None
 
     def show(self, template: str, **given: Any) -> None:
-        named = {"lang": self.tongue, "base": self.hub_auth.base_url, "hub": self.hub_auth.hub_prefix}
+        named = {
+            "lang": self.tongue,
+            "roles": ROLE_NAMES,
+            "base": self.hub_auth.base_url,
+            "hub": self.hub_auth.hub_prefix,
+        }
         self.finish(pages.get_template(template).render(**named, **given))
 
     def write_error(self, status_code: int, **_: Any) -> None:

@@ -14,6 +14,7 @@ from workbench.errors import Unprotected, Unusable
 from workbench.home import Home
 from workbench.lab import run_folder
 from workbench.lab.hub.config import expect_safe
+from workbench.lab.oidc import Provider
 
 CONFIG = "from workbench.lab.hub.config import fill\nfill(get_config(), **{given!r})\n"
 HUB = "from workbench.lab.hub import lineage; lineage.end_with_parent(); from jupyterhub.app import main; main()"
@@ -28,15 +29,21 @@ def start(
     port: int,
     certificate: Path | None,
     key: Path | None,
+    provider: Path | None,
     announce: Callable[[str], Any],
 ) -> None:
     """Run the hub until it is interrupted. Raises Unprotected for an address that others reach without TLS."""
-    tls = {"certificate": str(certificate), "key": str(key)} if certificate and key else {}
+    tls = (
+        {"certificate": str(certificate.resolve()), "key": str(key.resolve())} if certificate and key else {}
+    )
     expect_safe(address, certificate=tls.get("certificate"))
     expect_free(address, port)
     folder = run_folder.make()
     ports = {"public": port, **dict(zip(("hub", "proxy", "review"), free_ports(3), strict=True))}
     given = {"ports": ports, "home": str(home.path), "project": project, "address": address}
+    if provider is not None:
+        Provider.read(provider)  # what is wrong with it is said here, in one sentence
+        given["provider"] = str(provider.resolve())
     config = folder / "hub_config.py"
     config.write_text(CONFIG.format(given={**given, "folder": str(folder), **tls}))
     # In a session of its own: Ctrl-C is for us, who end it in order; and it never outlives us.

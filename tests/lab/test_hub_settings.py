@@ -1,0 +1,119 @@
+"""What a hub is told, before it runs: who may log in and how, where it listens, what is less without root."""
+
+import asyncio
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+from jupyterhub.spawner import LocalProcessSpawner
+from traitlets.config import Config
+
+from workbench.errors import Unprotected
+from workbench.governance.accounts import Accounts, Login
+from workbench.governance.people import People
+from workbench.governance.permissions import HUB_SCOPES, Role
+from workbench.lab.hub import authenticator, start
+from workbench.lab.hub.config import expect_safe, fill
+from workbench.lab.hub.spawner import RoomSpawner
+
+PORTS = {"public": 8000, "hub": 8001, "proxy": 8002, "review": 8003}
+PROVIDER = {
+    "issuer": "https://idp.example",
+    "authorize_url": "https://idp.example/authorize",
+    "token_url": "https://idp.example/token",
+    "userdata_url": "https://idp.example/userinfo",
+    "callback_url": "https://hub.example/hub/oauth_callback",
+    "client_id": "workbench",
+    "acr": ["mfa"],
+}
+
+
+@pytest.fixture
+def described(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("not told")
+    path = tmp_path / "provider.json"
+    path.write_text(json.dumps({**PROVIDER, "client_secret_file": str(secret)}))
+    return path
+
+
+def settings(home, **more):
+    c = Config()
+    fill(
+        c, ports=PORTS, home=str(home.path), project="attendance", address="127.0.0.1", folder="/tmp", **more
+    )
+    return c
+
+
+def login_of(state, person):
+    return Login("login-1", People(state).get(person), "a test", 1)
+
+
+@pytest.mark.parametrize("by_provider", [False, True], ids=["accounts", "provider"])
+def test_the_role_of_whoever_logs_in_is_the_homes(office, state, described, by_provider):
+    c = settings(office, **({"provider": str(described)} if by_provider else {}))
+    asking = c.JupyterHub.authenticator_class(config=c)
+
+    model = asking._model(login_of(state, "mori"))
+
+    assert model["name"] == "mori"
+    [role] = model["roles"]
+    assert (role["name"], tuple(role["scopes"])) == ("workbench-analyst", HUB_SCOPES[Role.ANALYST])
+    assert "groups" not in model
+    assert asking.manage_roles
+    assert not asking.manage_groups
+    assert {role["name"] for role in asyncio.run(asking.load_managed_roles())} == {
+        f"workbench-{role}" for role in Role
+    }
+    paths = dict(asking.get_handlers(None))
+    assert paths["/logout"] is authenticator.LoggedLogout
+
+
+def test_attack_every_user_of_the_hub_has_rights_of_jupyterhubs_own(office):
+    """JupyterHub gives each user everything over their own server and tokens unless it is told otherwise."""
+    [role] = settings(office).JupyterHub.load_roles
+
+    assert (role["name"], role["scopes"]) == ("user", ["read:users:name!user"])
+    assert settings(office).JupyterHub.allow_named_servers is False
+
+
+def test_attack_the_hubs_own_environment_in_a_room(monkeypatch):
+    monkeypatch.setenv("A_SECRET_OF_THE_HUB", "told to nobody")
+    everything = {**os.environ, "JUPYTERHUB_USER": "mori"}
+    monkeypatch.setattr(LocalProcessSpawner, "get_env", lambda _: everything)
+
+    told = RoomSpawner.get_env(RoomSpawner.__new__(RoomSpawner))
+
+    assert told["JUPYTERHUB_USER"] == "mori"
+    assert "A_SECRET_OF_THE_HUB" not in told
+    assert told["HOME"] == "/nonexistent"
+
+
+def test_attack_a_locked_account_stays_logged_in(office, state):
+    c = settings(office)
+    asking = c.JupyterHub.authenticator_class(config=c)
+    Accounts(office, state).add("mori", "a long sentence for a test", actor="oka")
+    asking.logins["mori"] = login_of(state, "mori")
+    user = SimpleNamespace(name="mori")
+    assert asyncio.run(asking.refresh_user(user))["name"] == "mori"
+
+    Accounts(office, state).lock("mori", actor="oka")
+
+    assert asyncio.run(asking.refresh_user(user)) is False
+    assert asyncio.run(asking.refresh_user(SimpleNamespace(name="sato"))) is False
+
+
+def test_what_is_less_without_root_is_said(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "uid" in start.lesser()
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert start.lesser() is None
+
+
+@pytest.mark.parametrize("address", ["192.168.1.5", "10.0.0.1", "::", ""])
+def test_attack_an_address_that_others_reach_without_tls(address):
+    with pytest.raises(Unprotected, match="TLS"):
+        expect_safe(address, certificate=None)
+    expect_safe(address, certificate="cert.pem")
+    expect_safe("127.0.0.1", certificate=None)
