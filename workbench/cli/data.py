@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.cli.data_anonymise import anonymise
+from workbench.cli.data_hierarchies import hierarchies
 from workbench.cli.data_link import link
 from workbench.cli.data_measure import measure
 from workbench.cli.data_recipe import replay
@@ -71,6 +72,7 @@ def import_(
 
 data.add_command(link)
 data.add_command(measure)
+data.add_command(hierarchies)
 data.add_command(risk)
 data.add_command(anonymise)
 data.add_command(replay)
