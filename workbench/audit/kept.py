@@ -49,18 +49,16 @@ class Connection:
 
     def append_all(self, entries: Sequence[Entry]) -> list[int | WorkbenchError]:
         """Ask for all, then wait for the answers; raises OSError when the other side is gone."""
-        sender = threading.Thread(target=self._send, args=(entries,), daemon=True)
-        if len(entries) > 1:
-            sender.start()  # what is asked and what is answered may both be more than the system buffers
+        asked = b"".join(map(said, entries))
+        if len(asked) > CHUNK:
+            # What is asked and what is answered may both be more than the system buffers.
+            threading.Thread(target=self._talk.sendall, args=(asked,), daemon=True).start()
         else:
-            self._send(entries)
+            self._talk.sendall(asked)
         return self._answers(len(entries))
 
     def close(self) -> None:
         self._talk.close()
-
-    def _send(self, entries: Sequence[Entry]) -> None:
-        self._talk.sendall(b"".join(map(said, entries)))
 
     def _answers(self, count: int) -> list[int | WorkbenchError]:
         found: list[int | WorkbenchError] = []
