@@ -105,6 +105,10 @@ def test_where_the_policy_asks_for_none_none_is_needed(house):
 
     assert house.why_not() is None
     assert house.trainings.why_not_current("mori", now=NOW) is not None
+    assert "training_required" in house.trainings.notice("mori", now=NOW)
+    house.train()
+    house.undertake()
+    assert house.trainings.notice("mori", now=NOW) is None
 
 
 def test_attack_an_expired_training(house):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,8 +196,11 @@ def notify(session: "Session") -> None:
     """Say what this room cannot hold, and what its settings wait for, beside what the command prints."""
     from workbench.cli.settings import told_as_text
     from workbench.governance.signed_settings import findings
+    from workbench.governance.training import Trainings
 
-    for notice in [*session.notices(), *told_as_text(list(findings(session.home, session.state)))]:
+    lacking = Trainings(session.home, session.state).notice(session.analyst, now=datetime.now(UTC))
+    told = told_as_text(list(findings(session.home, session.state)))
+    for notice in [*session.notices(), *([lacking] if lacking else []), *told]:
         click.echo(notice, err=True)
 
 

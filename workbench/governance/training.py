@@ -146,6 +146,15 @@ class Trainings:
             return None
         return self.why_not_current(person, now=now)
 
+    def notice(self, person: str, *, now: datetime) -> str | None:
+        """What to say where a kernel runs for somebody without current records, in both languages; else None."""
+        if self.why_not_current(person, now=now) is None:
+            return None
+        return (
+            f"{person} さんの研修または誓約の記録が、期限内にありません（ポリシー training_required は必須としていません）。"
+            f" / There is no current record of training and undertaking for {person} (the policy does not require one: training_required)."
+        )
+
     @property
     def _days(self) -> int:
         return int(policy_in_force(self.state)["training_days"])
