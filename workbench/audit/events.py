@@ -48,7 +48,6 @@ class Event(StrEnum):
     ACCOUNT_LOCKED = "account.locked"
     ACCOUNT_UNLOCKED = "account.unlocked"
     ACCOUNT_LINKED = "account.linked"
-    ACCOUNT_LINKED = "account.linked"
     LOGGED_IN = "login.opened"
     LOGGED_OUT = "login.closed"
     LOGIN_FAILED = "login.failed"
@@ -132,7 +131,6 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.ACCOUNT_RESET: keys("person"),
     Event.ACCOUNT_LOCKED: keys("person"),
     Event.ACCOUNT_UNLOCKED: keys("person"),
-    Event.ACCOUNT_LINKED: keys("person issuer"),
     Event.ACCOUNT_LINKED: keys("person issuer"),
     # `login` is one log-in, whose cookie or token it is not; how it ended: logged_out, idle, too_long, ended.
     Event.LOGGED_IN: keys("login person method"),
