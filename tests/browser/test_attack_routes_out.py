@@ -46,6 +46,13 @@ ROUTES = {
     ),
     "link": ("code", "both('![x](OUT/link)')"),
     "markdown-cell": ("markdown", "![x](OUT/markdown-cell)"),
+    "audio": ("code", "html('<audio src=\"OUT/audio\" autoplay></audio>')"),
+    "vega": (
+        "code",
+        "display({'application/vnd.vegalite.v5+json': {'data': {'url': 'OUT/vega'}, 'mark': 'point',"
+        " 'encoding': {'x': {'field': 'a'}}}}, raw=True)",
+    ),
+    "stored": ("stored", "<img src='OUT/stored'>"),
     "prefetch": ("code", "html('<link rel=prefetch href=\"OUT/prefetch\">')"),
     "preconnect": ("code", "html('<link rel=preconnect href=\"SOCKET\">')"),
     "popup": ("code", "script('window.open(\"OUT/popup\")')"),
@@ -54,12 +61,12 @@ ROUTES = {
         'html(\'<form action="OUT/form" target="_blank" id="f"><input name=a></form>\''
         "'<script>document.getElementById(\"f\").submit()</script>')",
     ),
-    "refresh": ("code", "html('<meta http-equiv=refresh content=\"4;url=OUT/refresh\">')"),
+    "refresh": ("code", "html('<meta http-equiv=refresh content=\"2;url=OUT/refresh\">')"),
 }
 # One page can be left once only: this route has a notebook of its own.
 LEAVING = {"location": ("code", "script('location.href=\"OUT/location\"')")}
 LAST = {"refresh", "location"}
-REFRESH = 4  # seconds, after which the page is left
+REFRESH = 2  # seconds, after which the page is left
 FEWEST = 14  # in stock JupyterLab, or the battery proves nothing
 
 
@@ -106,9 +113,9 @@ def listeners():
 
 
 def cells(routes, listeners):
-    """One cell for all outputs, because Lab draws a cell only when it comes into sight; its markdown above."""
+    """One cell for all outputs, because Lab draws a cell only when it comes into sight; the others above."""
     out, socket = (f"http://{LISTENS}:{listener.port}" for listener in listeners)
-    sources = {"markdown": [], "code": [BEGIN]}
+    sources = {"stored": [], "markdown": [], "code": [BEGIN]}
     for kind, source in routes.values():
         sources[kind].append(source.replace("OUT", out).replace("SOCKET", socket))
     sources["code"].append("print('all', 'shown')")
@@ -122,7 +129,7 @@ def take(page, address, listeners):
     came = listeners[0].came
     page.wait(lambda: "all shown" in page.text(".jp-OutputArea-output") or LAST & came, "the last output")
     page.picture(f"routes-{address.rpartition('/')[2].partition('.')[0]}")
-    for _ in range(REFRESH + 3):
+    for _ in range(REFRESH + 2):
         time.sleep(1)
         page.driver.title  # noqa: B018 - asking answers a prompt that would keep the page open
 
