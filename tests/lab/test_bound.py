@@ -239,6 +239,7 @@ class TestKernel:
                     print(json.loads(talk.makefile().readline())["result"])
                 """,
                 "import subprocess; print(subprocess.run(['ls', 'mine.csv'], capture_output=True, text=True).stdout)",
+                "!echo from a shell",
                 """
                 import tempfile
                 with tempfile.NamedTemporaryFile() as file:
@@ -254,6 +255,7 @@ class TestKernel:
             "",
             "from the kernel",
             "mine.csv",
+            "from a shell",
             "1",
         ]
         assert "image/png" in executed.cells[1].outputs[0].data

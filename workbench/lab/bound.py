@@ -35,6 +35,9 @@ WORLD = "world"
 TEMPORARY = f"{WORKSPACE}/.tmp"  # counted with the workspace: nothing else bounds it here
 TRANSLATED = ("/datasets", "/opt/", "/run/k", "/run/workbench/", WORKSPACE)
 
+# Lines that begin with "!" run without a terminal: there is none to be had, and no session to have it in.
+WITHOUT_TERMINAL = "--IPKernelApp.exec_lines=get_ipython().system = get_ipython().system_raw"
+
 # What a process needs of the machine. Of /proc a kernel sees itself, not even its own children.
 OF_THE_MACHINE = {
     **dict.fromkeys(("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"), "run"),

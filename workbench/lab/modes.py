@@ -41,6 +41,10 @@ LAUNCHES: MappingProxyType[Mode, Launch] = MappingProxyType(
 )
 
 
+# What a kernel is told beside the words of its kernelspec.
+FURTHER_WORDS = MappingProxyType({Mode.SANDBOX: (), Mode.LANDLOCK: (bound.WITHOUT_TERMINAL,)})
+
+
 def launch_command(mode: Mode, given: Sandbox, command: list[str], *, folder: Path) -> list[str]:
     """The command that runs `command` held in this way; see `sandbox.launch_command`."""
     return LAUNCHES[mode](given, command, folder=folder)

@@ -15,7 +15,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
 from workbench.errors import Unprotected
-from workbench.lab.modes import launch_command, place
+from workbench.lab.modes import FURTHER_WORDS, launch_command, place
 from workbench.lab.sandbox import CONNECTION, SOCKETS
 from workbench.lab.session import Session
 
@@ -61,6 +61,7 @@ class SandboxProvisioner(LocalProvisioner):
         } | {"ip": place(mode, f"{SOCKETS}/{SOCKET_PREFIX}", folder=folder)}
         # The kernelspec's words and no more: what a client appends does not reach the kernel.
         command = [word.replace("{connection_file}", CONNECTION) for word in self.kernel_spec.argv]
+        command += FURTHER_WORDS[mode]
         sandbox = self.room.sandbox(
             sockets=sockets,
             connection=json.dumps(inside).encode(),

@@ -74,9 +74,9 @@ RESIDUAL = MappingProxyType(
 
 # What a room without namespaces cannot do for the analyst, said with the risks each time it is opened.
 LACKING = (
-    "この囲い（landlock）では、multiprocessing・joblib のプロセス並列、「!」で始まる行の出力が使えないことがあります。",
-    "Held this way (landlock), process pools of multiprocessing and joblib, and what lines that begin with '!' "
-    "print, may not work.",
+    "この囲い（landlock）では、multiprocessing・joblib のプロセス並列と、fork した子プロセスの表示が使えません。",
+    "Held this way (landlock), process pools of multiprocessing and joblib do not work, nor does what forked "
+    "processes print show.",
 )
 
 
