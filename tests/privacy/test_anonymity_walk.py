@@ -95,6 +95,15 @@ def test_what_is_kept_finds_what_numba_finds_in_the_process():
     assert told(searched(small, 0.05)) == told(searched(small, 0.05, module=kernels_compiled))
 
 
+def test_where_nothing_can_be_kept_the_loops_are_compiled_in_the_process(monkeypatch):
+    def refuse(word: str) -> None:
+        raise AttributeError(word)
+
+    monkeypatch.setattr(native, "library", refuse)
+
+    assert kernels.kept.__wrapped__() is kernels_compiled
+
+
 @pytest.mark.parametrize("limit", [0.0, 0.05, 1.0])
 def test_threads_change_no_digit(limit, monkeypatch):
     small = compact(2)
