@@ -27,7 +27,7 @@ def kept() -> ModuleType:
     try:
         native.library("uint16")
     # Whatever a version of the compiler does not offer any more: the same loops, compiled in the process.
-    except Exception:  # noqa: BLE001
+    except Exception:
         return compiled()
     return native
 
