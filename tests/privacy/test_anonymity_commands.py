@@ -327,3 +327,46 @@ def test_a_file_that_is_no_table_is_unusable(command, tmp_path, content):
     path.write_bytes(content)
 
     assert command("data", "measure", path, "-q", "area")[0] == 12
+
+
+UNHELD = {
+    "households without their column": ["--model", "k-households=5"],
+    "half a person": ["--model", "k=2.9"],
+    "half a value": ["--model", "recursive-cl=2,2.9:aid"],
+    "c that is no number": ["--model", "recursive-cl=nan,3:aid"],
+    "a limit that is no number": ["--suppression-limit", "nan"],
+    "a time that is no number": ["--stop-after", "nan"],
+    "a harm that nobody has": ["-s", "aid", "--harmful", "aid=ja", "--model", "confidence=0.1:aid"],
+    "a group of nobody": ["--subgroup", "aid=ja"],
+    "local recoding by another measure": ["--local-recoding", "--measure", "height"],
+}
+
+
+@pytest.mark.parametrize("more", UNHELD.values(), ids=UNHELD)
+def test_what_would_protect_nobody_unnoticed_is_refused(command, city, ladders, more):
+    code, _, err = command("data", "anonymise", city, "--hierarchies", ladders, "-q", "area", *more)
+
+    assert code == 2, err
+
+
+def test_a_column_named_twice_is_a_slip(command, city, ladders):
+    assert command("data", "measure", city, "-q", "area,area")[0] == 2
+    assert command("data", "anonymise", city, "--hierarchies", ladders, "-q", "area,area")[0] == 2
+
+
+def test_nothing_is_searched_for_a_place_that_is_not_there(command, city, ladders, tmp_path):
+    code, _, _ = command(
+        "data", "anonymise", city, "--hierarchies", ladders, "-q", "area",
+        "-o", tmp_path / "nowhere" / "x.csv", "--recipe", tmp_path / "recipe",
+    )  # fmt: skip
+
+    assert code == 13
+    assert not (tmp_path / "recipe").exists()
+
+
+def test_zero_has_one_sign(command, tmp_path):
+    pd.DataFrame({"q": list("aabb"), "f": [0.0, -0.0, 0.0, -0.0]}).to_parquet(tmp_path / "z.parquet")
+
+    told = json.loads(command("data", "measure", tmp_path / "z.parquet", "-q", "q", "-s", "f", "--json")[1])
+
+    assert told["sensitive"]["f"]["plain_distinct_l"] == 1

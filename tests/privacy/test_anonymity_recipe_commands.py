@@ -224,3 +224,25 @@ def test_what_does_not_go_together_is_said_in_one_sentence(command, table, words
     assert (left, out) == (code, "")
     assert held in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("models", [["k-households=5"], ["k=2", "k-households=6"]])
+def test_attack_local_recoding_forgets_the_households(command, table, models):
+    wanted = [word for model in models for word in ("--model", model)]
+    code, out, _ = command(
+        *asked(table, "--local-recoding", "--unit", "home", "--suppression-limit", "1"), *wanted
+    )
+
+    assert code == 0
+    assert json.loads(out)["measured"]["k_households"] >= int(models[-1][-1])
+
+
+def test_what_is_told_of_t_is_what_was_asked_of_it(command, table):
+    """Both against the table that came in, whatever was suppressed."""
+    for more in ([], ["--local-recoding"]):
+        code, out, _ = command(
+            *asked(table, "--model", "k=4", "--model", "equal-t=0.2:aid", "--suppression-limit", "1", *more)
+        )
+
+        assert code == 0
+        assert json.loads(out)["measured"]["sensitive"]["aid"]["t_closeness"] <= 0.2 + 1e-12

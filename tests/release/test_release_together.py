@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -383,6 +384,15 @@ def test_a_table_that_grew_keeps_its_split(odd_town):
     assert (both["held_back"] == both["held_back_before"]).all()
     assert 0.2 < aligned["held_back"].mean() < 0.4
     assert odd_town.report(folder, name="by-area-grown")["verdict"] == "pass"
+
+
+def test_attack_a_second_table_that_names_the_same_people_by_another_column(odd_town):
+    """Its codes may be those of the same children: reviewers are asked, not told that they are others."""
+    request = odd_town.office.workflow.find(admitted(odd_town, "by-area", "area"))
+    new = SimpleNamespace(key="pupil_no", secret={"table": "pupils"})
+    earlier = SimpleNamespace(key="child", secret={"table": "child_year"})
+
+    assert checks_together.how(request, earlier, new=new) == "untraced"
 
 
 def test_releases_of_other_people_are_listed_and_not_joined(odd_town):

@@ -41,7 +41,7 @@ def by_levels(frame: "pd.DataFrame", looked_for: Mapping[str, Any], harms: Harms
     found = searched(frame, looked_for)
     return Made(
         found.frame,
-        {**of_search(found), "measured": measured(found.frame, found.classes, harms)},
+        {**of_search(found), "measured": measured(found.frame, found.classes, harms, source=frame)},
         partial(recipe_of_search, found, looked_for),
     )
 
@@ -107,7 +107,7 @@ def by_cells(frame: "pd.DataFrame", looked_for: Mapping[str, Any], harms: Harms)
         "suppressed": {},
         "emptied_cells": {item: int(after[item].isna().sum()) for item in found.levels},
         "measured": {
-            **measured(after, classes, harms),
+            **measured(after, classes, harms, source=frame),
             "missing": missing_values(after, classes, persons=None, households=None, sensitive=harms),
         },
     }
@@ -129,7 +129,7 @@ def by_rows(frame: "pd.DataFrame", looked_for: Mapping[str, Any], harms: Harms) 
         hierarchies=looked_for["hierarchies"],
         quasi_identifiers=looked_for["quasi_identifiers"],
         k=k,
-        models=[model for model in models if model.name not in {"k", "k-households"}],
+        models=[model for model in models if model.name != "k"],
         persons=looked_for["persons"],
         households=looked_for["households"],
         stop=None if stop is None else lambda: bool(stop(going)),
@@ -150,7 +150,7 @@ def by_rows(frame: "pd.DataFrame", looked_for: Mapping[str, Any], harms: Harms) 
         "suppressed": {"overall": {"rows": gone_rows, "of": len(found.kept), "share": share}},
         "models": [text(model) for model in models],
         "seconds": found.seconds,
-        "measured": measured(found.frame, found.classes, harms),
+        "measured": measured(found.frame, found.classes, harms, source=frame),
     }
     return Made(found.frame, told, partial(recipe_of_local, found, looked_for))
 
@@ -197,15 +197,17 @@ def of_search(found: "Anonymised") -> dict[str, Any]:
     }
 
 
-def measured(frame: "pd.DataFrame", classes: "Classes", harms: Harms) -> dict[str, Any]:
-    """What the table measures now."""
+def measured(
+    frame: "pd.DataFrame", classes: "Classes", harms: Harms, *, source: "pd.DataFrame"
+) -> dict[str, Any]:
+    """What the table measures now; t, delta and beta compare with the `source`, as the models do."""
     from workbench.privacy.anonymity import measure
     from workbench.privacy.anonymity.spread import Spread
 
     return {
         **measure.of_classes(classes),
         "sensitive": {
-            item: measure.of_spread(Spread.of(classes, frame[item], harmful=harmful))
+            item: measure.of_spread(Spread.of(classes, frame[item], harmful=harmful, reference=source[item]))
             for item, harmful in harms.items()
         },
     }

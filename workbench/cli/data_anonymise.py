@@ -10,7 +10,20 @@ import click
 from workbench.cli import data_recipe
 from workbench.cli.anonymised import by_cells, by_levels, by_rows
 from workbench.cli.long_search import Shown, interruptible
-from workbench.cli.plain_table import FILE, Names, Pair, by_item, columns, lines, members, read, write
+from workbench.cli.plain_table import (
+    FILE,
+    Names,
+    Number,
+    Pair,
+    by_item,
+    columns,
+    expect_harms,
+    expect_place,
+    lines,
+    members,
+    read,
+    write,
+)
 from workbench.cli.shell import json_option, show
 from workbench.errors import NotFound, Unusable, Usage
 
@@ -65,15 +78,15 @@ class Order(Pair):
     help="k=5, distinct-l=3:項目, recursive-cl=4,3:項目, equal-t=0.2:項目 … --unit があれば k は世帯にも / with --unit k holds in households too",
 )
 @click.option(
-    "--suppression-limit", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="全体 / overall"
+    "--suppression-limit", type=Number(0, 1), default=0.05, show_default=True, help="全体 / overall"
 )
 @click.option("--subgroup", type=Pair(), multiple=True, help="抑制を別に見る集団 / limited on its own")
-@click.option("--subgroup-limit", type=click.FloatRange(0, 1), default=0.05, show_default=True)
+@click.option("--subgroup-limit", type=Number(0, 1), default=0.05, show_default=True)
 @click.option("--measure", "measured", default="loss", show_default=True, help="情報損失 / information loss")
 @click.option("--aggregate", default=None, help="項目の集計 / geometric, arithmetic, sum, maximum, rank")
 @click.option(
     "--suppression-weight",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.5,
     show_default=True,
     help="抑制と一般化の重み（ARX の gsFactor） / suppression against generalising",
@@ -102,7 +115,7 @@ class Order(Pair):
 )
 @click.option(
     "--stop-after",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=None,
     metavar="SECONDS",
     help="この秒数で打ち切り、その時点の最良と差の上限を示す（Ctrl-C も同じ） / stop early, with the gap; so does Ctrl-C",
@@ -175,12 +188,16 @@ def anonymise(
     expect_sense(
         plot=plot, suggest=suggest, recipe_only=recipe_only, output=output, recipe=recipe,
         local=local_recoding, empty_cells=empty_cells, start=start, subgroup=subgroup, population=population,
+        weight=weight, measured=measured != "loss", aggregate=aggregate,
     )  # fmt: skip
+    for place in (output, plot, recipe):
+        expect_place(place)
     changes = data_recipe.understood(steps, empty_cells=empty_cells)
     source = read(table, separator=separator)
     ladder = ladders.load(hierarchies)
     before, frame = data_recipe.changed(source, changes, hierarchies=ladder, households=unit)
     wanted = by_item(sensitive, harmful)
+    expect_harms(frame, wanted)
     models = understood(asked, frame, ladder, orders=dict(order), harmful=wanted, unit=unit)
     needed = {*quasi_identifiers, *sensitive, *(m.item for m in models), unit, person}
     needed |= {item for change in changes for item in change.items}
@@ -249,8 +266,9 @@ def expect_sense(
         )
     if local and (empty_cells or any(of_levels.values())):
         raise Usage(
-            ja="--local-recoding は --empty-cells、--start、--subgroup、--population とは使えません。",
-            en="--local-recoding goes with none of --empty-cells, --start, --subgroup and --population.",
+            ja="--local-recoding は --empty-cells、--start、--subgroup、--population、--measure、--aggregate、--weight とは使えません。",
+            en="--local-recoding goes with none of --empty-cells, --start, --subgroup, --population, --measure, "
+            "--aggregate and --weight.",
         )
 
 
@@ -294,6 +312,11 @@ def understood(
         replace(model, harmful=harmful[model.item]) if model.item in harmful else model for model in models
     ]
     names = {model.name for model in models}
+    if unit is None and "k-households" in names:
+        raise Usage(
+            ja="k-households には世帯の列が必要です。--unit で指定してください。",
+            en="k-households needs the column of households; name it with --unit.",
+        )
     if unit is not None and "k-households" not in names:
         models += [Model("k-households", model.limit) for model in models if model.name == "k"]
     return models

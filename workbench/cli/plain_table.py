@@ -1,12 +1,13 @@
 """What the commands on plain files share: which column is what, reading, and numbers for people."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.errors import Usage, language
+from workbench.errors import NotFound, Usage, language
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,11 +21,22 @@ class Names(click.ParamType):
     name = "a,b,c"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        return (
-            value
-            if isinstance(value, tuple)
-            else tuple(name.strip() for name in value.split(",") if name.strip())
-        )
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in value.split(",") if name.strip())
+        if len(set(names)) < len(names):
+            self.fail("同じ列が二度あります / a column is named twice", param, ctx)
+        return names
+
+
+class Number(click.FloatRange):
+    """A number within its range; what is not a number is in none."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("数を指定してください / give a number", param, ctx)
+        return number
 
 
 class Pair(click.ParamType):
@@ -120,11 +132,37 @@ def write(frame: "pd.DataFrame", path: Path, *, separator: str) -> None:
     )
 
 
+def expect_place(path: Path | None) -> None:
+    """Raise NotFound, before any work, where the folder that a file is to be written in is not there."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise NotFound(
+            ja=f"書込み先のフォルダー {path.parent} がありません。作成してからやり直してください。",
+            en=f"The folder {path.parent} to write in is not there; make it and run the command again.",
+        )
+
+
 def members(frame: "pd.DataFrame", column: str, value: str) -> Any:
     from workbench.privacy.anonymity.classes import require_columns
 
     require_columns(frame, [column])
-    return (frame[column] == value).to_numpy(dtype=bool, na_value=False)
+    found = (frame[column] == value).to_numpy(dtype=bool, na_value=False)
+    if not found.any():
+        raise nowhere(column)
+    return found
+
+
+def expect_harms(frame: "pd.DataFrame", harms: Mapping[str, tuple[str, ...] | None]) -> None:
+    """Raise Usage for a harmful value that its column does not hold: it would protect nobody, unnoticed."""
+    for item, values in harms.items():
+        if values and not set(values) <= set(frame[item].dropna().unique()):
+            raise nowhere(item)
+
+
+def nowhere(column: str) -> Usage:
+    return Usage(
+        ja=f"列「{column}」に、指定した値がありません。綴りを確かめてください。",
+        en=f"The column '{column}' does not hold a value that was named; check its spelling.",
+    )
 
 
 def by_item(

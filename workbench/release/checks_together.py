@@ -23,7 +23,7 @@ from workbench.release.staged_tables import Tables
 from workbench.release.together import RECORD_LEVEL, Composed, Floor
 
 # How an earlier release counts for the new one.
-JOINED, UNTRACED, OTHERS, NOISE, SYNTHETIC = "joined", "untraced", "other_people", "noise", "synthetic"
+JOINED, UNTRACED, NOISE, SYNTHETIC = "joined", "untraced", "noise", "synthetic"
 HOW = {"dp_tables": NOISE, "synthetic": SYNTHETIC}
 ROWS = "rows"
 
@@ -55,9 +55,8 @@ def how(request: Request, earlier: Rows | None, *, new: Rows) -> str:
     """How an earlier release counts."""
     if earlier is None:
         return HOW[request.protection]
-    if earlier.key == new.key:
-        return JOINED
-    return UNTRACED if earlier.secret["table"] == new.secret["table"] else OTHERS
+    # Two columns of two tables may name the same children by other codes: only one column tells.
+    return JOINED if earlier.key == new.key else UNTRACED
 
 
 def listed(request: Request, earlier: Rows | None, *, new: Rows, pairs: Sequence[Composed]) -> dict[str, Any]:
@@ -123,8 +122,8 @@ OVER_YEARS_REMEDY = Text(
 def cannot_tell(names: Sequence[str]) -> Text:
     said = ", ".join(names)
     return Text(
-        ja=f"{said} と同じ人が含まれるかどうかを、この室の記録では確かめられません（人を示す列がありません）。",
-        en=f"Whether {said} holds the same people cannot be told from this room's records: no column names the person.",
+        ja=f"{said} と同じ人が含まれるかどうかを、この室の記録では確かめられません（両方に共通の、人を示す列がありません）。",
+        en=f"Whether {said} holds the same people cannot be told from this room's records: no column names the person in both.",
     )
 
 

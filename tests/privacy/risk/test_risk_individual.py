@@ -119,3 +119,11 @@ def test_the_risk_lies_between_one_resident_and_one_row(rows, total):
 
     assert 1 / residents <= risk * (1 + 1e-9)
     assert risk <= 1 / rows * (1 + 1e-9)
+
+
+def test_a_child_of_several_rows_counts_once_with_its_highest_risk():
+    found = household_risk(
+        np.array([0.5, 0.25, 0.5, 0.5]), ["H1", "H1", "H1", "H2"], persons=["a", "a", "b", "c"]
+    )
+
+    assert found.chance == pytest.approx([1 - 0.5 * 0.5, 0.5])

@@ -62,7 +62,8 @@ def as_text(column: pa.ChunkedArray, *, name: str) -> pa.ChunkedArray:
 
 def whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Floats that are all whole, as systems write a column of counts with gaps, become integers."""
-    column = pc.if_else(pc.is_nan(column), None, column)
+    # Zero has one sign here, or it would count as two values.
+    column = pc.if_else(pc.is_nan(column), None, pc.add(column, pa.scalar(0, column.type)))
     try:
         return column.cast(pa.int64())
     except pa.ArrowException:

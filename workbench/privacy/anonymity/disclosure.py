@@ -85,7 +85,7 @@ def disclosure(
         risk = sampled(frame, classes, persons=persons, weights=weights, residents=residents)
         found["individual"] = of_rows(risk)
     if households is not None:
-        family = household_risk(risk, frame[households])
+        family = household_risk(risk, frame[households], persons=None if persons is None else frame[persons])
         found["household_risk"] = {"highest": family.highest, "expected": family.expected}
         found["household_signatures"] = of_signatures(household_signatures(classes, frame[households]))
     if years is not None:

@@ -95,7 +95,8 @@ def recode_locally(
         table, hierarchies=hierarchies, quasi_identifiers=quasi_identifiers, steps=levels or {},
         persons=people, households=homes, sensitive=[m.item for m in asked if m.item is not None], groups={},
     )  # fmt: skip
-    released = sweep(compact, asked, k=k, worth=worth, stop=stop)
+    fewest = max(int(model.limit) for model in asked if model.name in {"k", "k-households"})
+    released = sweep(compact, asked, k=fewest, worth=worth, stop=stop)
     kept = np.zeros(len(table), dtype=bool)
     for _, rows in released:
         kept[rows] = True

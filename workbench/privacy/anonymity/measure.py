@@ -191,7 +191,11 @@ def of_rows(
     if isinstance(households, str):
         families = household_signatures(classes, frame[households])
         found["household_signatures"] = {"alone": families.alone, "share_alone": families.share_alone}
-        family = household_risk((1 / classes.children)[classes.member], frame[households])
+        family = household_risk(
+            (1 / classes.children)[classes.member],
+            frame[households],
+            persons=frame[persons] if isinstance(persons, str) else persons,
+        )
         found["household_risk"] = {"highest": family.highest, "expected": family.expected}
     return found
 

@@ -64,7 +64,8 @@ class Model:
         }
         needed = {"item": rule.of_item, **dict.fromkeys(("c", "order", "hierarchy"), False)}
         needed |= dict.fromkeys(rule.needs, True)
-        if given != needed or not self.limit >= rule.least:
+        whole = not rule.counts or float(self.limit).is_integer()
+        if given != needed or not self.limit >= rule.least or not (self.c or 0) >= 0 or not whole:
             raise Usage(
                 ja=f"モデル {self.name} の指定が正しくありません。{rule.form} の形で指定してください。",
                 en=f"The model {self.name} is not given as it should be: {rule.form}.",
@@ -169,6 +170,8 @@ class Rule:
     of_table: bool = False
     needs: tuple[str, ...] = ()
     least: float = 0.0
+    # Whether its limit is a number of people or of values, and so whole.
+    counts: bool = False
 
 
 def too_few_persons(model: Model, node: Node) -> Mask:
@@ -315,19 +318,35 @@ def too_many_uniques(model: Model, node: Node) -> Mask:
 
 
 MODELS: dict[str, Rule] = {
-    "k": Rule(too_few_persons, sticky=True, joins=True, form="k=5", of_item=False, least=1),
+    "k": Rule(too_few_persons, sticky=True, joins=True, form="k=5", of_item=False, least=1, counts=True),
     "k-households": Rule(
-        too_few_households, sticky=True, joins=True, form="k-households=5", of_item=False, least=1
+        too_few_households,
+        sticky=True,
+        joins=True,
+        form="k-households=5",
+        of_item=False,
+        least=1,
+        counts=True,
     ),
-    "k-map": Rule(too_few_in_population, sticky=True, joins=True, form="k-map=5", of_item=False, least=1),
+    "k-map": Rule(
+        too_few_in_population, sticky=True, joins=True, form="k-map=5", of_item=False, least=1, counts=True
+    ),
     "delta-presence": Rule(too_present, sticky=False, joins=True, form="delta-presence=0.5", of_item=False),
-    "distinct-l": Rule(too_few_values, sticky=True, joins=True, form="distinct-l=3:ITEM", least=1),
+    "distinct-l": Rule(
+        too_few_values, sticky=True, joins=True, form="distinct-l=3:ITEM", least=1, counts=True
+    ),
     # The two of our own policy: a class without a harmful value is exempt, missing values tell nothing.
-    "harmful-l": Rule(too_uniform, sticky=grows, joins=True, form="harmful-l=2:ITEM", least=1),
+    "harmful-l": Rule(too_uniform, sticky=grows, joins=True, form="harmful-l=2:ITEM", least=1, counts=True),
     "confidence": Rule(too_sure, sticky=False, joins=True, form="confidence=0.8:ITEM"),
     "entropy-l": Rule(too_little_entropy, sticky=False, joins=True, form="entropy-l=3:ITEM", least=1),
     "recursive-cl": Rule(
-        too_frequent, sticky=False, joins=True, form="recursive-cl=4,3:ITEM", needs=("c",), least=1
+        too_frequent,
+        sticky=False,
+        joins=True,
+        form="recursive-cl=4,3:ITEM",
+        needs=("c",),
+        least=1,
+        counts=True,
     ),
     "equal-t": Rule(too_far, sticky=False, joins=True, form="equal-t=0.2:ITEM"),
     "ordered-t": Rule(

@@ -87,14 +87,21 @@ class HouseholdRisk:
         return float(self.chance.sum())
 
 
-def household_risk(risk: Floats, households: Any) -> HouseholdRisk:
+def household_risk(risk: Floats, households: Any, *, persons: Any = None) -> HouseholdRisk:
     """
-    1 - the product of (1 - r) over the rows of each household: who finds one child has found the family.
+    1 - the product of (1 - r) over the children of each household: who finds one has found the family.
 
-    `risk` and `households` have one entry for each row. Templ, Kowarik and Meindl, "Statistical disclosure
+    `risk`, `households` and `persons` have one entry for each row. A child with several rows counts once,
+    with the highest of their risks; without `persons` each row is a child. Templ, Kowarik and Meindl, "Statistical disclosure
     control for micro-data using the R package sdcMicro", JSS 67(4), 2015.
     """
     home = homes_of(households, rows=len(risk))
+    if persons is not None:
+        child = homes_of(persons, rows=len(risk))
+        pair, one = np.unique(home * len(risk) + child, return_inverse=True)
+        highest = np.zeros(len(pair))
+        np.maximum.at(highest, one, risk)
+        home, risk = pair // len(risk), highest
     with np.errstate(divide="ignore"):
         # In logarithms, so that a thousand small risks neither vanish nor add up to more than 1.
         escaped = np.bincount(home, weights=np.log1p(-np.asarray(risk, dtype=np.float64)))
