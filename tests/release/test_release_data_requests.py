@@ -1,8 +1,12 @@
 """What analysts ask for: said in words, answered by who may, moved along the table and no other way."""
 
+import json
+
 import pytest
+from click.testing import CliRunner
 
 from workbench.audit import Event
+from workbench.cli.release import release
 from workbench.errors import NotFound, Refused, Unusable, Usage
 from workbench.release.data_requests import (
     ANSWERS,
@@ -154,3 +158,18 @@ def test_what_is_no_number_of_a_request_is_a_usage_error(requests):
     for name in ("3x", "D-x", "D-", "D-9999999999", "R-1"):
         with pytest.raises(Usage):
             requests.withdraw(name, by="mori")
+
+
+def test_the_coordinating_body_reads_and_answers_on_the_command_line(requests, office):
+    ask(requests)
+
+    def run(*words):
+        return CliRunner().invoke(release, [*words, "--home", str(office.home.path)])
+
+    assert "保健室の来室回数" in run("wanted").output
+    answered = run("answer", "D-1", "--as", "accepted", "--because", "10月に", "--by", "sato", "--json")
+    assert json.loads(answered.output)["standing"] == "accepted"
+    assert isinstance(
+        run("answer", "D-1", "--as", "accepted", "--because", "x", "--by", "sato").exception, Refused
+    )
+    assert json.loads(run("wanted", "--json").output)[0]["answer"] == "10月に"
