@@ -156,3 +156,41 @@ def test_a_kill_while_a_key_is_made_leaves_a_whole_key_or_none(tmp_path, kill_at
     )
 
     assert points > 4
+
+
+WORDS = "a sentence of one's own"
+
+
+def test_under_a_passphrase_of_its_owner_a_key_signs_and_stays_the_same(empty):
+    public = empty.create("person:abe")
+    empty.protect("person:abe", WORDS)
+
+    envelope = sign({"vote": "admit"}, [empty.signer("person:abe", words=WORDS)])
+
+    assert verify_statement(envelope, {"person:abe": public}, 1) == {"vote": "admit"}
+    assert file_of(empty, "person:abe").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("words", ["", "another sentence", None])
+def test_attack_another_passphrase(empty, words):
+    empty.create("person:abe")
+    empty.protect("person:abe", WORDS)
+
+    with pytest.raises(Unusable):
+        empty.signer("person:abe", words=words)
+
+
+def test_attack_a_key_without_a_passphrase_signs_at_a_distance(empty):
+    empty.create("person:abe")
+
+    with pytest.raises(Refused, match="protect"):
+        empty.signer("person:abe", words="anything at all")
+
+
+def test_a_short_passphrase_is_refused_and_the_key_stays(empty):
+    empty.create("person:abe")
+
+    with pytest.raises(Unusable):
+        empty.protect("person:abe", "short")
+
+    assert empty.signer("person:abe")

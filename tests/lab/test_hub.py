@@ -1,6 +1,7 @@
 """A team's hub, for real: log-in with a code, a room for each analyst, scopes, and votes with one's own key."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -71,6 +72,7 @@ class Hub:
     secrets: dict[str, bytes]
     recovery: dict[str, list[str]]
     log: object
+    pid: int
     logged_in: set[str] = field(default_factory=set)
     sessions: dict[str, requests.Session] = field(default_factory=dict)
 
@@ -187,9 +189,9 @@ def in_review(home, state, folder):
     return made.id
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hub")
+@contextlib.contextmanager
+def running(folder):
+    """A hub of its own, as its command starts it; its process is `process`."""
     home = Home.create(folder / "home")
     secrets, recovery = furnish(home)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -199,19 +201,27 @@ def hub(tmp_path_factory):
     env = {**os.environ, "WORKBENCH_HOME": str(home.path)}
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=folder)
-    found = Hub(home, f"http://127.0.0.1:{port}", secrets, recovery, log)
-    for _ in range(240):
-        try:
-            if requests.get(f"{found.url}/hub/login", timeout=5).status_code == 200:
-                break
-        except requests.ConnectionError:
-            assert process.poll() is None, log.read_text()
-        time.sleep(0.5)
-    else:
-        raise AssertionError(log.read_text())
-    yield found
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=90)
+    found = Hub(home, f"http://127.0.0.1:{port}", secrets, recovery, log, process.pid)
+    try:
+        assert soon(lambda: answers(found, process), seconds=120), found.told()
+        yield found
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=120)
+
+
+def answers(hub, process):
+    assert process.poll() is None, hub.told()
+    try:
+        return requests.get(f"{hub.url}/hub/login", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("hub")) as found:
+        yield found
 
 
 pytestmark = pytest.mark.slow
@@ -490,3 +500,35 @@ def test_logging_out_ends_the_room(hub):
     events = [r["event"] for r in hub.records() if r["actor"] == "mori"]
     assert "gateway.closed" in events
     assert "login.closed" in events
+
+
+def test_attack_a_hub_that_is_killed_leaves_no_room_behind(tmp_path):
+    """Its rooms, its proxy and its pages end with it, and each room closes as it does after a log-out."""
+    with running(tmp_path) as hub:
+        hub.room("mori")
+        below = descendants(hub.pid)
+        [main] = [pid for pid in children(hub.pid) if "jupyterhub" in command_of(pid)]
+        assert any("hub.room" in command_of(pid) for pid in below)
+
+        os.kill(main, signal.SIGKILL)
+
+        assert soon(lambda: not any(command_of(pid) for pid in below if "lab.hub" in command_of(pid)))
+        assert soon(lambda: "gateway.closed" in [record["event"] for record in hub.records()])
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(one) for one in file.read().split()]
+
+
+def descendants(pid):
+    found = children(pid)
+    return [*found, *(below for one in found for below in descendants(one))]
+
+
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

@@ -13,6 +13,7 @@ from typing import Any
 from workbench.errors import Unprotected, Unusable
 from workbench.home import Home
 from workbench.lab import run_folder
+from workbench.lab.hub import lineage
 from workbench.lab.hub.config import expect_safe
 from workbench.lab.oidc import Provider
 
@@ -52,6 +53,7 @@ def start(
         cwd=folder,
         start_new_session=True,
     )
+    lineage.adopt()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         announce(f"{'https' if tls else 'http'}://{address}:{port}")
@@ -60,8 +62,14 @@ def start(
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Its rooms, its proxy and its pages end with it, each in order (`lineage`).
+            process.kill()
+            process.wait()
+        # Until they have written down their end: the log's process goes after this.
+        lineage.wait_for_adopted("workbench.lab.hub", seconds=STOP_SECONDS)
         run_folder.remove(folder)
 
 
