@@ -145,7 +145,7 @@ def test_from_the_first_output_to_the_days_limit(lab, state):
     events = written(state, until=Event.OUTPUT_STOPPED)
     [told] = events[Event.OUTPUT_WARNED]
     assert (told["person"], told["to"], told["threshold"]) == ("analyst-1", ["oka"], THRESHOLD)
-    assert [told["to"] for told in events[Event.OUTPUT_STOPPED]] == [["oka"]]
+    assert {tuple(told["to"]) for told in events[Event.OUTPUT_STOPPED]} == {("oka",)}
     outputs = [one for told in events[Event.OUTPUT_SENT] for one in told["outputs"]]
     withheld = [one["why"] for told in events[Event.OUTPUT_SENT] for one in told.get("withheld", [])]
     assert ("text/html", len(table.encode())) in {(one["mime"], one["size"]) for one in outputs}
