@@ -64,7 +64,7 @@ const datasets = (lab, place) => ({
       insert: one => insert(app, lab, tracker, one.code),
       report: one => open(app, lab, `${say("report")} ${one.id}`, room.report(one.mount)),
       withdraw: async request => {
-        await room.withdraw(request).catch(() => null);
+        await room.withdraw(request).catch(error => lab.Notification.error(sentence(error), { autoClose: 5000 }));
         await draw();
       },
       want: async asked => {
