@@ -86,6 +86,16 @@ def test_measure_counts_a_large_file_on_the_engine(command, city):
     assert told[1] == {name: told[0][name] for name in told[1]}
 
 
+@pytest.mark.parametrize("more", [[], ["--large"]])
+def test_attack_an_individual_number_in_a_file_too_large_to_read(command, tmp_path, more):
+    (tmp_path / "t.csv").write_text("area,note\nE1,123456789018\nE1,x\n")
+
+    code, out, err = command("data", "measure", tmp_path / "t.csv", "-q", "area", "-s", "note", *more)
+
+    assert code == 10
+    assert "9018" not in out + err
+
+
 def test_anonymise_writes_a_table_that_measures_as_told(command, city, ladders, tmp_path):
     written = tmp_path / "out.csv"
     code, out, _ = command(

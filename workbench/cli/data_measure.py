@@ -35,7 +35,7 @@ ASKED = "5"
 @click.option(
     "--large",
     is_flag=True,
-    help="行を読み込まずエンジンで数える（WORKBENCH_ENGINE） / count on the engine, without reading the rows",
+    help="行を読み込まずエンジンで数える（WORKBENCH_ENGINE）。セルは書かれたまま / count on the engine, without reading the rows; cells count as they stand",
 )
 @json_option
 def measure(

@@ -8,9 +8,12 @@ person, and it is short and has a letter: digits alone may be half of such a num
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from workbench.data.individual_number import is_forbidden_name, mentions, plain_digits
+import numpy as np
+import pyarrow as pa
+
+from workbench.data.individual_number import Scan, is_forbidden_name, mentions, plain_digits, scan
 from workbench.data.item import Item, never_registered
 from workbench.errors import Refused, Unusable
 
@@ -109,3 +112,21 @@ def no_header() -> Unusable:
         ja="1 行目に台帳の列が一つもありません。見出し行のあるファイルか、表の名前が合っているかを確かめてください。",
         en="The first row holds no column of the register; check that the file has a header and belongs to this table.",
     )
+
+
+def refuse_numbers_in(words: Sequence[str], *, item: str) -> None:
+    """The same of the distinct values of a column that stays on its engine."""
+    for _, ja, en in forbidden(scan(pa.array(words, type=pa.string()))):
+        raise ForbiddenNumber(
+            ja=f"列 {item} に{ja}と見られる番号があります。測りません。番号を除いた表を使ってください。",
+            en=f"Column '{item}' holds what reads as {en}; nothing is measured. Use a table without it.",
+        )
+
+
+def forbidden(found: Scan) -> Iterator[tuple[np.ndarray, str, str]]:
+    """Which values are numbers that must never enter, and what they are called; nothing for none."""
+    marks = (
+        (found.individual, "個人番号", "an Individual Number"),
+        (found.resident, "住民票コード", "a resident record code"),
+    )
+    return (mark for mark in marks if np.any(mark[0]))

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from workbench.data.columns import Column, Encoded, read_column
 from workbench.data.extract import Source, open_source
-from workbench.data.header import ForbiddenNumber, match_header
+from workbench.data.header import ForbiddenNumber, forbidden, match_header
 from workbench.data.individual_number import mentions, scan
 from workbench.data.item import Item, Kind
 from workbench.data.raw import RawStore
@@ -114,17 +113,12 @@ def read_columns(source: Source, *, items: Sequence[Item], positions: dict[str, 
 
 def refuse_numbers(encoded: Encoded, *, item: Item, numeric: bool) -> None:
     """Refuse the column when a cell holds a number that must never enter."""
-    found = scan(encoded.distinct, numeric=numeric)
-    for marked, ja, en in (
-        (found.individual, "個人番号", "an Individual Number"),
-        (found.resident, "住民票コード", "a resident record code"),
-    ):
-        if np.any(marked):
-            count = encoded.count(marked)
-            raise ForbiddenNumber(
-                ja=f"列 {item.name} に{ja}と見られる番号が {count} 件あります。取り込みません。番号を除いて送り直してもらってください。",
-                en=f"Column '{item.name}' holds what reads as {en} in {count} cells; nothing is taken in. Have the file sent without it.",
-            )
+    for marked, ja, en in forbidden(scan(encoded.distinct, numeric=numeric)):
+        count = encoded.count(marked)
+        raise ForbiddenNumber(
+            ja=f"列 {item.name} に{ja}と見られる番号が {count} 件あります。取り込みません。番号を除いて送り直してもらってください。",
+            en=f"Column '{item.name}' holds what reads as {en} in {count} cells; nothing is taken in. Have the file sent without it.",
+        )
 
 
 def as_frame(columns: dict[str, Column]) -> pd.DataFrame:

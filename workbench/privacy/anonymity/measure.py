@@ -6,13 +6,14 @@ constant reaches) is None, never zero.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from workbench.data.header import refuse_numbers_in
 from workbench.errors import Unusable
 from workbench.privacy.anonymity import metrics
 from workbench.privacy.anonymity.classes import Classes, Who, categories, require_columns
@@ -20,7 +21,7 @@ from workbench.privacy.anonymity.diversity import numeric_order
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.missing import candidates, is_missing
 from workbench.privacy.anonymity.population import Matched, delta_presence, k_map
-from workbench.privacy.anonymity.reduction import reduce
+from workbench.privacy.anonymity.reduction import Reduced, reduce
 from workbench.privacy.anonymity.risk.attackers import journalist, marketer, prosecutor
 from workbench.privacy.anonymity.risk.individual import household_risk
 from workbench.privacy.anonymity.risk.separation import separations
@@ -94,6 +95,8 @@ def measure(
             sensitive=list(named),
             engine=engine,
         )
+        for item, words in [*zip(reduced.items, reduced.words, strict=True), *told_words(reduced)]:
+            refuse_numbers_in(words, item=item)
         classes = reduced.classes
         spreads = {item: reduced.spread(item, harmful=harm) for item, harm in named.items()}
     found = {
@@ -116,6 +119,11 @@ def measure(
         if population is not None:
             found["population"] = of_population(table, population, classes.items, persons=persons)
     return found
+
+
+def told_words(reduced: Reduced) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The values of the sensitive items."""
+    return ((item, fall.words) for item, fall in reduced.falls.items())
 
 
 def of_classes(classes: Classes) -> dict[str, Any]:
