@@ -6,9 +6,12 @@ import pytest
 from click.testing import CliRunner
 
 from workbench.cli.lab import lab
+from workbench.demo.cast import PASSPHRASE
 from workbench.errors import NotFound, Refused, Usage
+from workbench.governance.accounts import Accounts
 from workbench.governance.charter import Projects
 from workbench.governance.people import People, Person, Role
+from workbench.home import Home
 from workbench.lab import prove
 from workbench.lab.acts import ACTS
 from workbench.lab.opening import open_session
@@ -16,6 +19,7 @@ from workbench.lab.prove import Outcome, Proof, Verdict
 from workbench.lab.residual import Room
 from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.questions import MICRO
+from workbench.state import State
 
 
 def run(*words, home=None):
@@ -102,3 +106,64 @@ def test_prove_prints_a_table_or_json(monkeypatch):
 
     assert run("prove").output.count("BLOCKED") == len(ACTS) + 1
     assert [row["act"] for row in json.loads(run("prove", "--json").output)] == list(ACTS)
+
+
+class TestWhoMayStart:
+    """What a log-in would be refused for is said before the server starts."""
+
+    @pytest.fixture(autouse=True)
+    def machine(self, monkeypatch):
+        monkeypatch.setattr("workbench.lab.probe.why_not_available", lambda: None)
+
+    @pytest.fixture
+    def started(self, monkeypatch):
+        """What `workbench lab start` would run, told its address."""
+        told = []
+        monkeypatch.setattr(
+            "workbench.lab.server.start",
+            lambda reception, *, port, announce: (
+                told.append(reception),
+                announce(f"http://127.0.0.1:{port}"),
+            ),
+        )
+        return told
+
+    def test_a_demonstration_shows_its_whole_way_in(self, office, started):
+        shown = run("start", "--port", "8889", home=office).output
+
+        assert "DEMONSTRATION" in shown
+        assert "http://127.0.0.1:8889/start?link=" in shown
+        assert all(word in shown for word in ("mori", PASSPHRASE, "otpauth://totp/"))
+
+    def test_attack_a_real_homes_start_shows_a_way_in(self, real_office, started):
+        Accounts(real_office, State.open(real_office)).add("mori", "a sentence of hers", actor="oka")
+        shown = run("start", home=real_office).output
+
+        assert "/login" in shown
+        assert not any(word in shown for word in ("link=", PASSPHRASE, "otpauth", "sentence"))
+
+    def test_attack_a_person_without_an_account_is_given_one(self, real_office, started):
+        with pytest.raises(NotFound, match="account add"):
+            run("start", home=real_office)
+
+        assert started == []
+        assert not Accounts(real_office, State.open(real_office)).has("mori")
+
+    def test_attack_somebody_who_is_no_analyst_gets_a_room(self, office, started):
+        with pytest.raises(Refused):
+            run("start", "--as", "sato", home=office)
+
+        assert started == []
+
+
+@pytest.fixture
+def real_office(tmp_path, charter):
+    home = Home.create(tmp_path / "real")
+    state = State.open(home)
+    people = People(state)
+    people.add(Person("oka", "Oka", Role.MANAGER, "section"))
+    people.add(Person("sato", "Sato", Role.COORDINATOR, "section"), actor="oka")
+    people.add(Person("mori", "Mori", Role.ANALYST, "section"), actor="oka")
+    Projects(state).store(charter("attendance"), actor="sato")
+    state.close()
+    return home

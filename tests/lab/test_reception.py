@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -235,8 +236,10 @@ def test_where_the_room_does_not_open_nobody_is_in_it(staffed, state, codes):
     assert reasons(state) == ["ended"]
 
 
-def test_attack_two_log_ins_at_once_open_two_rooms(reception, rooms, codes):
-    given = [codes(), codes()]
+def test_attack_two_log_ins_at_once_open_two_rooms(reception, rooms, codes, monkeypatch):
+    """The second is there while the room is being opened for the first."""
+    given, opened = [codes(), codes()], reception._open_room
+    monkeypatch.setattr(reception, "_open_room", lambda: (time.sleep(0.5), opened())[1])
 
     async def both():
         return await asyncio.gather(*(reception.log_in("mori", PASSPHRASE, code) for code in given))
