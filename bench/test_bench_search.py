@@ -36,9 +36,9 @@ SURVEY = {
     "year": (13, 6), "quarter": (4, 3), "region": (4, 3), "number": (25, 4), "age": (86, 5), "marital": (10, 3),
     "sex": (2, 2), "race": (16, 2), "school": (26, 2),
 }  # fmt: skip
-# At most: a search in a new process, in processes that only import pandas (half a second where this was set); the
+# At most: a search in a new process, and the command, in processes that only import pandas (half a second where this was set); the
 # survey's, in units of its own table (25 ms there, so that ten seconds of wall time are kept on one core even).
-NEW_PROCESS, SURVEY_UNITS = 2.0, 400
+NEW_PROCESS, NEW_COMMAND, SURVEY_UNITS = 2.0, 2.5, 400
 COLD = """
 from pathlib import Path
 import pandas as pd
@@ -52,6 +52,14 @@ small = Compact.of(table, hierarchies=hierarchies.load(Path({adult!r})), quasi_i
 search = Search(small, models=[Model("k", 5)], limits=Limits(overall=0.05))
 search.run()
 assert search.best.suppressed == 1346
+"""
+
+
+COMMAND = """
+from workbench.cli import workbench
+words = ["data", "anonymise", {table!r}, "--separator", ";", "--hierarchies", {adult!r}, "--quasi-identifiers",
+    {items!r}, "--model", "k=5", "--suppression-limit", "0.05", "--measure", "loss", "--recipe-only", "--json"]
+workbench(words, standalone_mode=False)
 """
 
 
@@ -112,30 +120,36 @@ def test_adult_at_k_5(adult, limit):
 def process(code: str, **environment: str) -> tuple[float, float]:
     """CPU and wall seconds of a new Python process."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **environment})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, env={**os.environ, **environment}
+    )
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
-def test_adult_from_a_new_process(tmp_path):
+def test_adult_from_a_new_process(adult, tmp_path):
     """From nothing compiled; then with the loops, and Python's own modules, on disk."""
     kept = {"NUMBA_CACHE_DIR": str(tmp_path / "loops"), "PYTHONPYCACHEPREFIX": str(tmp_path / "modules")}
     kept["PYTHONDONTWRITEBYTECODE"] = ""
-    cold = COLD.format(adult=str(ADULT))
-    process("import pandas", **kept)
-    first = process(cold, **kept)
-    runs = [(process(cold, **kept), process("import pandas", **kept)) for _ in range(5)]
-    (cpu, wall), (floor, floor_wall) = (
-        [min(parts) for parts in zip(*which, strict=True)] for which in zip(*runs, strict=True)
-    )
+    adult.to_csv(tmp_path / "adult.csv", sep=";", index=False)
+    works = [
+        COLD.format(adult=str(ADULT)),
+        COMMAND.format(adult=str(ADULT), table=str(tmp_path / "adult.csv"), items=",".join(adult)),
+        "import pandas",
+    ]
+    first, *_ = [process(work, **kept) for work in works]
+    runs = [[process(work, **kept) for work in works] for _ in range(5)]
+    search, command, floor = (np.min([run[number] for run in runs], axis=0) for number in range(3))
 
     print(
-        f"\nAdult from a new process: {wall:.2f} s wall, {cpu:.2f} s CPU once compiled (goal 1 s wall); the first, "
-        f"which compiles, {first[1]:.1f} s wall, {first[0]:.1f} s CPU. A process that only imports pandas: "
-        f"{floor_wall:.2f} s wall, {floor:.2f} s CPU, ratio {cpu / floor:.2f}, at most {NEW_PROCESS} "
+        f"\nAdult from a new process, once compiled: {search[1]:.2f} s wall (goal 1), {search[0]:.2f} s CPU; the "
+        f"command {command[1]:.2f} s wall, {command[0]:.2f} s CPU; the first, which compiles, {first[1]:.1f} s wall, "
+        f"{first[0]:.1f} s CPU. In processes that only import pandas ({floor[1]:.2f} s wall, {floor[0]:.2f} s CPU): "
+        f"{search[0] / floor[0]:.2f} and {command[0] / floor[0]:.2f}, at most {NEW_PROCESS} and {NEW_COMMAND} "
         f"(load {os.getloadavg()[0]:.1f})"
     )
-    assert cpu / floor <= NEW_PROCESS
+    assert search[0] / floor[0] <= NEW_PROCESS
+    assert command[0] / floor[0] <= NEW_COMMAND
 
 
 def survey(rows: int) -> tuple[pd.DataFrame, dict[str, Hierarchy]]:
