@@ -17,6 +17,7 @@ from workbench.release.moves import State
 from workbench.release.prepare.draft import write_json, write_table
 from workbench.release.staged import ALIGNMENT, DATA, NOWHERE, RECIPE, SECRET, STEPS
 from workbench.release.workflow import Workflow
+from workbench.scoring.recode import MISSING
 
 
 def verdicts(report):
@@ -402,6 +403,21 @@ def test_attack_a_release_without_the_recipe_that_made_it(town, draft, evidence)
         write_json(steps, {**parts, "secret": {**parts["secret"], "nonce": "00"}})
 
     assert "as_recoded" in failing(town.check(draft))
+
+
+def test_a_missing_value_is_read_both_ways_and_the_worse_is_judged(town, draft):
+    """One child's district is gone: alone by itself, and nobody's idea of where it was hides it."""
+    frame = read(draft)
+    frame.loc[0, "es_district"] = MISSING
+    rewrite(draft, frame)
+
+    found = finding(town.check(draft), "k_children")
+
+    assert found["verdict"] == "fail"
+    assert found["numbers"]["k_children"] == 1
+    assert found["numbers"]["if_missing_could_be_any"] > 1
+    assert "欠損" in found["sentence"]["ja"]
+    assert "missing" in found["sentence"]["en"]
 
 
 def test_attack_free_text_in_a_registered_column(town, draft):

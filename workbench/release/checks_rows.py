@@ -47,16 +47,38 @@ def floor(room: Room) -> Floor:
 
 
 def k_children(rows: Rows) -> Finding:
-    """The smallest class in distinct children."""
-    k, least = metrics.k_children(rows.classes), floor(rows.room).k_children
+    """The smallest class in distinct children, in the worse of both readings of missing values."""
+    least = floor(rows.room).k_children
+    other = None if rows.wildcard is None else metrics.smallest(rows.wildcard.children)
+    k = worse(metrics.k_children(rows.classes), other)
+    said = both_readings(other, ja="人", en="children")
     return judged(
         k >= least,
         sentence=Text(
-            ja=f"準識別子 {len(rows.quasi_identifiers)} 項目の組合せで、最も小さい群は {k} 人です（基準 {least} 人以上）。",
-            en=f"Over {len(rows.quasi_identifiers)} quasi-identifiers the smallest class holds {k} children ({least} or more required).",
+            ja=f"準識別子 {len(rows.quasi_identifiers)} 項目の組合せで、最も小さい群は {k} 人です（基準 {least} 人以上）。{said.ja}",
+            en=f"Over {len(rows.quasi_identifiers)} quasi-identifiers the smallest class holds {k} children ({least} or more required).{said.en}",
         ),
-        numbers={"k_children": k, "quasi_identifiers": list(rows.quasi_identifiers)},
+        numbers={"k_children": k, "quasi_identifiers": list(rows.quasi_identifiers), **read_as_any(other)},
         limits={"k_children": least},
+    )
+
+
+def worse(own: int, other: int | None) -> int:
+    return own if other is None else min(own, other)
+
+
+def read_as_any(other: int | None) -> dict[str, int]:
+    """The number if a missing value could be any; nothing where none is missing."""
+    return {} if other is None else {"if_missing_could_be_any": other}
+
+
+def both_readings(other: int | None, *, ja: str, en: str) -> Text:
+    """What the other reading of missing values gives, in a sentence; nothing where none is missing."""
+    if other is None:
+        return Text(ja="", en="")
+    return Text(
+        ja=f"欠損は一つの区分と数えました。どの値でもありうると読めば {other} {ja}です（悪い方で判定）。",
+        en=f" A missing value is a category of its own; if it could be any value it would be {other} {en} (the worse is judged).",
     )
 
 
@@ -73,14 +95,17 @@ def k_households(rows: Rows) -> Finding:
             numbers={"k_households": None},
             limits={"k_households": least},
         )
-    k = metrics.k_households(rows.classes)
+    wild = None if rows.wildcard is None else rows.wildcard.households
+    other = None if wild is None else metrics.smallest(wild)
+    k = worse(metrics.k_households(rows.classes), other)
+    said = both_readings(other, ja="世帯", en="households")
     return judged(
         k >= least,
         sentence=Text(
-            ja=f"最も小さい群は {k} 世帯です（基準 {least} 世帯以上）。",
-            en=f"The smallest class holds {k} households ({least} or more required).",
+            ja=f"最も小さい群は {k} 世帯です（基準 {least} 世帯以上）。{said.ja}",
+            en=f"The smallest class holds {k} households ({least} or more required).{said.en}",
         ),
-        numbers={"k_households": k},
+        numbers={"k_households": k, **read_as_any(other)},
         limits={"k_households": least},
     )
 

@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 from workbench.artifact.tree import digest_of
 from workbench.data.register import Item, Table
 from workbench.errors import Unusable
-from workbench.privacy.anonymity.classes import Classes
+from workbench.privacy.anonymity.classes import Classes, categories
 from workbench.privacy.anonymity.composition import View
 from workbench.privacy.anonymity.content import digest as digest_of_rows
 from workbench.privacy.anonymity.hierarchies import Hierarchy
+from workbench.privacy.anonymity.missing import Candidates, candidates, is_missing
 from workbench.privacy.anonymity.recipe import Recipe
 from workbench.release import requests
 from workbench.release.moves import LEFT
@@ -255,6 +256,22 @@ class Rows:
         in both. So a class of three in train and two in test is no class of five.
         """
         return Classes.of(
+            self.released,
+            [PART, *self.quasi_identifiers],
+            persons=self.persons,
+            households=self.households,
+        )
+
+    @cached_property
+    def wildcard(self) -> Candidates | None:
+        """
+        Whom each class could be if a missing value could be any; None where no quasi-identifier is missing.
+
+        The other reading, a category of its own, is the one of `classes`, and is never the better one.
+        """
+        if not any(is_missing(categories(self.released[item])).any() for item in self.quasi_identifiers):
+            return None
+        return candidates(
             self.released,
             [PART, *self.quasi_identifiers],
             persons=self.persons,
