@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.name.startswith("test_attack_"):
             item.add_marker(pytest.mark.attack)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_stays_mounted(tmp_path_factory):
+    """Rooms that tests killed leave their workspaces mounted for the next room, which never comes."""
+    yield
+    base = f"{tmp_path_factory.getbasetemp()}/"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        place = line.split()[4]
+        if place.startswith(base):
+            subprocess.run(["umount", place], check=False)
 
 
 @pytest.fixture
