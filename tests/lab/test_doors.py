@@ -63,14 +63,13 @@ def test_every_row_is_a_handler_and_has_somebody(name):
         assert issubclass(guarded(found, method=method), found)
 
 
-def test_before_a_log_in_there_are_the_ways_in_and_pictures_and_nothing_else():
+def test_before_a_log_in_there_are_the_ways_in_and_nothing_else():
     open_ones = {name.rpartition(":")[2] for name, (_, roles) in DOORS.items() if roles is EVERYBODY}
 
     assert open_ones <= {
         "LoginPage",
         "LogoutPage",
         "StartLink",
-        "PublicStaticFileHandler",
         "RedirectWithParams",
         "HubCallback",
         "HubLogout",

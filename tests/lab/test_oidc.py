@@ -223,7 +223,8 @@ def test_who_the_provider_means_is_who_the_manager_said(hub, idp):
         "an old word": {"claims": {"exp": 1}},
         "one factor": {"claims": {"acr": "password"}},
         "no word of a factor": {"claims": {"acr": None}},
-        "another's access token": {"told": "subject-2"},
+        # Its word is about a stranger, and the token is that of somebody who may come in.
+        "another's access token": {"claims": {"sub": "subject-2"}, "told": "subject-1"},
     }
     for lie, said in lies.items():
         idp.lies = said

@@ -39,7 +39,6 @@ DOORS: Mapping[str, Row] = MappingProxyType(
         "workbench.lab.identity:StartLink": ("GET", EVERYBODY),
         "workbench.lab.hub.room:HubCallback": ("GET", EVERYBODY),
         "workbench.lab.hub.room:HubLogout": ("GET", EVERYBODY),
-        "jupyter_server.base.handlers:PublicStaticFileHandler": ("GET HEAD", EVERYBODY),
         "jupyter_server.base.handlers:RedirectWithParams": ("GET", EVERYBODY),  # `/` leads to the page
         # The page and what it is made of
         "jupyter_server.base.handlers:FileFindHandler": ("GET HEAD", LAB),

@@ -31,7 +31,7 @@ FORM_POLICY = "; ".join(
     (
         "default-src 'none'",
         "style-src 'unsafe-inline'",
-        "img-src 'self'",
+        "img-src data:",
         "form-action 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
