@@ -48,7 +48,7 @@ def hub(
         ) from None
     with running(home):
         state = State.open(home)
-        purpose = chosen_project(state, project)
+        purpose = chosen_project(state, project, home=home)
         state.close()
         less = lesser()
         if less:

@@ -91,7 +91,7 @@ def run_one(  # noqa: PLR0917 - click gives them by name
     from workbench.lab.run import export, run_notebook
 
     state = State.open(home)
-    who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
+    who, purpose = chosen_analyst(state, analyst), chosen_project(state, project, home=home)
     with open_session(home, state, analyst=who, project=purpose) as session:
         notify(session)
         run_notebook(notebook.read_bytes(), session, name=notebook.name, timeout=timeout)
@@ -134,7 +134,7 @@ def budget(home: Home, project: str | None, as_json: bool) -> None:
     from workbench.release.staged_tables import ledger_name
 
     state = State.open(home)
-    asked = ledger_name(Projects(state).get(chosen_project(state, project)))
+    asked = ledger_name(Projects(state).get(chosen_project(state, project, home=home)))
     show({"dataset": asked, **Ledger(state).balance(asked).to_json()}, as_json=as_json)
 
 
@@ -151,7 +151,7 @@ def open_lab(*, home: Home, analyst: str | None, project: str | None, port: int)
 
     with running(home):
         state = State.open(home)
-        who, purpose = chosen_analyst(state, analyst), chosen_project(state, project)
+        who, purpose = chosen_analyst(state, analyst), chosen_project(state, project, home=home)
         expect_ready(home, state, who)
         reception = Reception(home, state, person=who, open_room=opened)
         start(reception, port=port, announce=lambda address: click.echo(way_in(address, reception)))
@@ -211,10 +211,15 @@ def chosen_analyst(state: State, given: str | None) -> str:
     return only(analysts, given=given, option="--as", what=("分析者", "analyst"))
 
 
-def chosen_project(state: State, given: str | None) -> str:
+def chosen_project(state: State, given: str | None, *, home: Home | None = None) -> str:
+    """The purpose that was given, or the one there is: of the home's projects, or of an analysts' host."""
     from workbench.governance.charter import Projects
+    from workbench.governance.hosts import Here
 
-    purposes = [project.purpose for project in Projects(state).all()]
+    if home is not None and home.is_host:
+        purposes = list(Here.of(home).purposes)
+    else:
+        purposes = [project.purpose for project in Projects(state).all()]
     return only(purposes, given=given, option="--project", what=("事業計画", "project"))
 
 

@@ -64,7 +64,8 @@ def fill(
             "default_url": first_page,
             # JupyterHub's own role for every user is emptied; the others come from the authenticator.
             "load_roles": [{"name": "user", "description": "", "scopes": ["read:users:name!user"]}],
-            "services": [review_service(opened, ports=ports)],
+            # On an analysts' host there is nothing to review.
+            "services": [] if opened.is_host else [review_service(opened, ports=ports)],
             "log_level": "WARN",
             "answer_yes": True,
         }
