@@ -30,7 +30,7 @@ QUASI = [f"item{n}" for n in range(len(SIZES))]
 CLASSES = {100_000: 23_600, 1_000_000: 236_000, 10_000_000: 2_000_000}
 FEW = 1_200
 # CPU seconds that one of pycanon's metrics is given: other work on the machine must not decide what ends.
-PATIENCE = 60
+PATIENCE = 120
 
 PYCANON: dict[str, Callable[..., object]] = {
     "k": lambda table: anonymity.k_anonymity(table, QUASI),
