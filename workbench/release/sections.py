@@ -6,8 +6,12 @@ from workbench.artifact.canonical import canonical, sha256
 from workbench.artifact.tree import digest_of
 from workbench.data.register import Item
 from workbench.privacy.anonymity import metrics
+from workbench.privacy.anonymity.measure import AT_RISK, of_spread
+from workbench.privacy.anonymity.risk.attackers import prosecutor
+from workbench.privacy.anonymity.spread import Spread
 from workbench.privacy.dp.questions import MICRO
 from workbench.release import measures, rule62
+from workbench.release.checks_rows import over_sensitive
 from workbench.release.findings import Found, Text
 from workbench.release.room import Room
 from workbench.release.staged import ALIGNMENT, LADDERS, PART, Rows
@@ -31,6 +35,7 @@ def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
             ],
         },
         "classes": class_section(rows),
+        "risks": risk_section(rows),
         "information_loss": losses(rows),
         **search_section(rows),
         "reconciliation": {
@@ -92,6 +97,33 @@ def class_section(rows: Rows) -> dict[str, Any]:
         "count": len(classes),
         "sizes": measures.size_bands(classes),
     }
+
+
+# What the report tells of every sensitive item, whether the policy has a limit for it or not.
+TOLD = ("entropy_l", "recursive_c", "alpha", "t_closeness", "delta_disclosure", "basic_beta", "enhanced_beta")
+
+
+def risk_section(rows: Rows) -> dict[str, Any]:
+    """How surely a child is found by somebody who knows it is there, and what a class tells of each item."""
+    attack = prosecutor(rows.classes)
+    chances = {
+        "highest": attack.highest,
+        "average": attack.success,
+        "rows_at_risk": attack.at_risk(above=AT_RISK),
+        "sample_uniques": metrics.sample_uniques(rows.classes),
+    }
+    return {
+        "prosecutor": {name: round(value, 4) for name, value in chances.items()},
+        "sensitive": [
+            {"item": item, "label": dict(rows.table[item].label), **told}
+            for item, told in over_sensitive(rows, diversity_told).items()
+        ],
+    }
+
+
+def diversity_told(spread: Spread) -> dict[str, float | None]:
+    measured = of_spread(spread)
+    return {name: None if (value := measured[name]) is None else round(float(value), 4) for name in TOLD}
 
 
 def losses(rows: Rows) -> list[dict[str, Any]]:
