@@ -133,7 +133,8 @@ NEVER = {
     Role.REVIEWER: {"prepare", "submit_dataset", "submit_model", "add_person", "import"},
     Role.COORDINATOR: {"add_person", "create_key", "ask", "open_session"},
     Role.MANAGER: {"vote", "submit_dataset", "submit_model"},
-    Role.AUDITOR: set(PERMISSIONS) - {"read_log"},
+    # Reads what was done and what was said of it: the log and the reports.
+    Role.AUDITOR: set(PERMISSIONS) - {"read_log", "read_reports"},
     Role.OPERATOR: set(PERMISSIONS) - {"import_package"},
 }
 
