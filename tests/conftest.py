@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.audit.append_only import mark
 from workbench.home import Home
 
 # Calls after which something is, or may be, on disk. The kill comes just before the call.
@@ -63,9 +64,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_stays_mounted(tmp_path_factory):
-    """Rooms that tests killed leave their workspaces mounted for the next room, which never comes."""
+def everything_can_be_removed(tmp_path_factory):
+    """Rooms that tests killed leave their workspaces mounted, and real homes' logs are marked append-only."""
     yield
+    for log in tmp_path_factory.getbasetemp().rglob("audit/log.jsonl"):
+        mark(log, on=False)
     base = f"{tmp_path_factory.getbasetemp()}/"
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         place = line.split()[4]

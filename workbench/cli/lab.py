@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.cli.shell import home_path, json_option, pass_home, show
-from workbench.errors import NotFound, Usage
+from workbench.errors import NotFound, Usage, language
 from workbench.home import Home, write_atomically
 from workbench.state import State
 
@@ -96,6 +96,7 @@ def run_one(  # noqa: PLR0917 - click gives them by name
         notify(session)
         run_notebook(notebook.read_bytes(), session, name=notebook.name, timeout=timeout)
         click.echo(str(session.workspace.folder / notebook.name))
+        click.echo(SEEN[language()], err=True)
         if target is not None:
             write_atomically(target, export(session, notebook.name), mode=0o644)
             click.echo(str(target))
@@ -190,6 +191,13 @@ def way_in(address: str, reception: "Reception") -> str:
         passphrase=PASSPHRASE,
         authenticator=reception.accounts.demonstration_address(reception.person),
     )
+
+
+# As root a workspace is a file system of its own, which is there while a room is open and at no other time.
+SEEN = {
+    "ja": "結果は作業場所にあります。workbench lab start で開いて見てください。",
+    "en": "The results are in the workspace; open it with 'workbench lab start' to look at them.",
+}
 
 
 def notify(session: "Session") -> None:
