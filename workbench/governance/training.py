@@ -151,7 +151,7 @@ class Trainings:
         if self.why_not_current(person, now=now) is None:
             return None
         return (
-            f"{person} さんの研修または誓約の記録が、期限内にありません（ポリシー training_required は必須としていません）。"
+            f"{person} さんの研修または誓約の記録が、期限内にありません（方針 training_required は必須としていません）。"
             f" / There is no current record of training and undertaking for {person} (the policy does not require one: training_required)."
         )
 

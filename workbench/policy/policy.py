@@ -99,7 +99,7 @@ def load(profile: str = "standard", override: Path | None = None) -> Policy:
     """
     if profile not in PROFILES:
         raise NotFound(
-            ja=f"ポリシーの種類は {'、'.join(PROFILES)} のいずれかです。",
+            ja=f"方針の種類は {'、'.join(PROFILES)} のいずれかです。",
             en=f"The policy profiles are {', '.join(PROFILES)}.",
         )
     policy = Policy(profile, dict(builtin(profile)))
@@ -202,7 +202,7 @@ def no_source(name: str) -> Unusable:
 def refused_change(name: str, *, ja: str, en: str) -> Unusable:
     shown = name[:60].encode("utf-8", "replace").decode()
     return Unusable(
-        ja=f"ポリシーの変更 {shown}：{ja}。workbench policy show で基準の一覧を確かめてください。",
+        ja=f"方針の変更 {shown}：{ja}。workbench policy show で基準の一覧を確かめてください。",
         en=f"Policy override {shown}: {en}; see 'workbench policy show' for the thresholds.",
     )
 

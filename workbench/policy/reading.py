@@ -30,7 +30,7 @@ def read_text(path: Path) -> str:
     except (OSError, UnicodeDecodeError):
         pass
     raise Unusable(
-        ja=f"ポリシーのファイル {path.name} を読めません。UTF-8 の YAML（{MAX_BYTES} バイト以下）か確かめてください。",
+        ja=f"方針のファイル {path.name} を読めません。UTF-8 の YAML（{MAX_BYTES} バイト以下）か確かめてください。",
         en=f"The policy file {path.name} cannot be read; it must be YAML in UTF-8 of at most {MAX_BYTES} bytes.",
     )
 

@@ -223,7 +223,7 @@ class Sendings:
         found = Hosts(self.state).get(host)
         if found.portable and not policy_in_force(self.state)["portable_allowed"]:
             raise Refused(
-                ja=f"「{host}」は持ち出す端末です。ポリシー（portable_allowed）が許していないので送りません。",
+                ja=f"「{host}」は持ち出す端末です。方針（portable_allowed）が許していないので送りません。",
                 en=f"'{host}' is a machine that is carried outside, and the policy (portable_allowed) does not allow sending to one.",
             )
         return found
