@@ -138,7 +138,7 @@ def test_only_the_year_that_was_asked_is_counted():
 
 
 def test_the_privacy_map_is_held_against_epsilon():
-    assert noise.measurement(sensitivity=3, epsilon=0.1).map(3) == pytest.approx(0.1)
+    assert noise.counting(sensitivity=3, epsilon=0.1).cost.epsilon == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("draw", ["opendp", "demonstration"])
