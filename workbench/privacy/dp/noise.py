@@ -36,6 +36,7 @@ class Draw(StrEnum):
     LAPLACE = "laplace"  # a vector of integers; L1 distance
     GAUSSIAN = "gaussian"  # a vector of integers; L2 distance
     NOISY_MIN = "noisy_min"  # a vector of scores, the place of the lowest; L-infinity distance
+    GUMBEL_MIN = "gumbel_min"  # the same, its loss counted in zCDP
     LAPLACE_THRESHOLD = "laplace_threshold"  # counts of keys nobody listed; at most so many rows in all
 
 
@@ -84,8 +85,8 @@ def draw(
     """
     The noisy value of `exact`: every number that leaves the coordinating body's room passes here.
 
-    LAPLACE and GAUSSIAN take and return a list of integers; NOISY_MIN takes scores and returns the place of
-    one of the lowest; LAPLACE_THRESHOLD takes and returns a mapping of keys to counts, sorted by key.
+    LAPLACE and GAUSSIAN take and return a list of integers; NOISY_MIN and GUMBEL_MIN take scores and return
+    the place of one of the lowest; LAPLACE_THRESHOLD takes and returns a mapping of keys to counts, sorted by key.
 
     What may depend on the data is `exact` alone, by no more than `mechanism.sensitivity` for one unit of
     privacy: whoever records the calls made for two neighbouring tables must find the same mechanisms, in
@@ -185,6 +186,28 @@ class NoisyMin:
         return int(np.argmin(np.array(exact, dtype=np.float64) - noise))
 
 
+class GumbelMin:
+    """The place of a low score, by the exponential mechanism, whose zCDP loss is an eighth of epsilon squared."""
+
+    @staticmethod
+    def measurement(mechanism: Mechanism) -> Any:
+        dp = opendp()
+        domain = dp.vector_domain(dp.atom_domain(T="i64"))
+        measure = dp.zero_concentrated_divergence()
+        return dp.m.make_noisy_max(
+            domain, dp.linf_distance(T="i64"), measure, scale=mechanism.scale, negate=True
+        )
+
+    @staticmethod
+    def cost(built: Any, sensitivity: float) -> Cost:
+        return Cost(rho=built.map(math.ceil(sensitivity)))
+
+    @staticmethod
+    def seeded(mechanism: Mechanism, exact: list[int], generator: np.random.Generator) -> int:
+        noise = generator.gumbel(scale=mechanism.scale, size=len(exact))
+        return int(np.argmin(np.array(exact, dtype=np.float64) - noise))
+
+
 class LaplaceThreshold:
     """
     Counts of keys that no list names, those below a threshold left out.
@@ -220,6 +243,7 @@ BUILT: Mapping[Draw, Any] = {
     Draw.LAPLACE: Laplace,
     Draw.GAUSSIAN: Gaussian,
     Draw.NOISY_MIN: NoisyMin,
+    Draw.GUMBEL_MIN: GumbelMin,
     Draw.LAPLACE_THRESHOLD: LaplaceThreshold,
 }
 
