@@ -6,13 +6,14 @@ is written in YAML or JSON (register.schema.json) and read without running anyth
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from workbench.artifact.canonical import canonical, sha256
+from workbench.data.constraints import constraints_of
 from workbench.data.item import Item, ItemRole, Kind
 from workbench.data.register_document import check, read_document
 from workbench.errors import NotFound, Unusable
@@ -27,11 +28,12 @@ INHERITED = ("holder", "source_process", "original_purpose", "justification")
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a holder, or one derived from several."""
+    """One table of a holder, or one derived from several. `constraints` say what its rows can never be."""
 
     name: str
     label: Mapping[str, str]
     items: tuple[Item, ...]
+    constraints: tuple[Mapping[str, Any], ...] = ()
 
     def __getitem__(self, name: str) -> Item:
         return self.by_name[name]
@@ -55,7 +57,8 @@ class Table:
         return tuple(item.name for item in self.items if item.role in roles)
 
     def to_json(self) -> dict[str, Any]:
-        return {"label": dict(self.label), "items": [item.to_json() for item in self.items]}
+        told = {"label": dict(self.label), "items": [item.to_json() for item in self.items]}
+        return {**told, "constraints": list(self.constraints)} if self.constraints else told
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,19 @@ def build_table(name: str, entry: Mapping[str, Any]) -> Table:
             ja=f"データ項目台帳の表 {name} に同じ項目が二度あります: {', '.join(twice)}",
             en=f"Table '{name}' of the item register has an item twice: {', '.join(twice)}.",
         )
-    return Table(name=name, label=entry["label"], items=items)
+    constraints = tuple(entry.get("constraints", ()))
+    expect_known(name, constraints, items={item.name for item in items})
+    return Table(name=name, label=entry["label"], items=items, constraints=constraints)
+
+
+def expect_known(table: str, constraints: Iterable[Mapping[str, Any]], *, items: set[str]) -> None:
+    """Raise Unusable for a constraint on an item that the table has not."""
+    strange = sorted({item for one in constraints_of(list(constraints)) for item in one.items} - items)
+    if strange:
+        raise Unusable(
+            ja=f"データ項目台帳の表 {table} の制約に、表にない項目があります: {', '.join(strange)}",
+            en=f"Constraints of table '{table}' name items it has not: {', '.join(strange)}.",
+        )
 
 
 def inherited(entry: Mapping[str, Any]) -> dict[str, Any]:
