@@ -4,6 +4,7 @@ VENV       := .venv
 BIN        := $(VENV)/bin
 STAMP      := $(VENV)/.installed
 SPARK      := $(VENV)/.spark
+AIM        := $(VENV)/.aim
 PROFILE    ?= tiny
 SEED       ?= 1
 DEMO_HOME  ?= .demo/$(PROFILE)
@@ -18,7 +19,7 @@ PIP_FROM := --no-index --find-links $(WHEELHOUSE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab spark test test-full quick slow attack soak lint bench wheelhouse lock clean system
+.PHONY: help demo lab spark aim test test-full quick slow attack soak lint bench wheelhouse lock clean system
 
 help: ## この一覧 / this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +42,12 @@ $(SPARK): requirements-spark.lock $(STAMP)
 
 spark: $(SPARK) ## 大きな表を Spark で数える / Spark, for tables that outgrow one machine
 
+$(AIM): requirements-aim.lock $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes $(PIP_FROM) -r requirements-aim.lock
+	touch $@
+
+aim: $(AIM) ## AIM による合成の部品 / what AIM, a synthesiser, needs
+
 demo: $(STAMP) system ## 主な仕事を通しで実演 / the whole journey on the synthetic city
 	$(BIN)/workbench demo --profile $(PROFILE) --seed $(SEED) --home $(DEMO_HOME)
 
@@ -57,7 +64,7 @@ lint: $(STAMP)
 quick: $(STAMP) system
 	$(BIN)/python -m pytest -m "not slow"
 
-slow: $(SPARK) system
+slow: $(SPARK) $(AIM) system
 	@tools/debian-packages postgresql: $(BROWSER)
 	$(BIN)/python -m pytest -m slow
 
@@ -72,7 +79,7 @@ attack: $(STAMP) system ## 禁じられた行為をすべて試す / every forbi
 soak: $(STAMP) system ## 20 人分の部屋を 10 分間、でたらめに止める / twenty labs, killed at random for ten minutes
 	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_LABS=$(SOAK_LABS) $(BIN)/python -m pytest tests/lab/test_soak.py -m "slow or not slow" -s --timeout=3600
 
-bench: $(STAMP) system ## 速さを比で測る / speed, as ratios measured in one run
+bench: $(STAMP) $(AIM) system ## 速さを比で測る / speed, as ratios measured in one run
 	$(BIN)/python -m pytest tests/privacy/test_anonymity_arx_answers.py -q
 	$(BIN)/python -m pytest bench --override-ini testpaths=bench -s -q
 
@@ -91,6 +98,9 @@ lock:
 	uv pip compile pyproject.toml --extra spark --constraint requirements.lock \
 	  --generate-hashes --only-binary :all: --no-binary pyspark --no-header \
 	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements-spark.lock
+	uv pip compile pyproject.toml --extra aim --constraint requirements.lock \
+	  --generate-hashes --only-binary :all: --no-header \
+	  --python-version 3.11 --python-platform x86_64-manylinux_2_28 -o requirements-aim.lock
 
 clean: ## 作ったものを消す / remove what was made
 	rm -rf $(VENV) .demo $(WHEELHOUSE) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

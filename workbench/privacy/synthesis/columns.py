@@ -16,12 +16,13 @@ from workbench.errors import Unusable
 
 @dataclass(frozen=True)
 class Column:
-    """`labels` for a category; `minimum`, `maximum` and `whole` for a number."""
+    """`labels` for a category; `minimum`, `maximum`, `whole` and public cut points for a number."""
 
     labels: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     whole: bool = True
+    cuts: tuple[float, ...] = ()
 
     @property
     def is_category(self) -> bool:
@@ -31,15 +32,15 @@ class Column:
 Columns = Mapping[str, Column]
 
 
-def check(frame: pd.DataFrame, *, columns: Columns) -> None:
-    """Raise Unusable unless the frame has exactly these columns and at least two rows."""
+def check(frame: pd.DataFrame, *, columns: Columns, least: int = 2) -> None:
+    """Raise Unusable unless the frame has exactly these columns and at least so many rows."""
     if set(frame.columns) != set(columns):
         wrong = sorted(set(frame.columns) ^ set(columns))
         raise Unusable(
             ja=f"合成の対象と台帳の項目が一致しません: {'、'.join(wrong)}。",
             en=f"The table and its register differ in these items: {', '.join(wrong)}.",
         )
-    if len(frame) < 2:
+    if len(frame) < least:
         raise Unusable(
             ja="合成には2行以上のデータが必要です。", en="Synthesis needs a table of at least two rows."
         )

@@ -1,96 +1,145 @@
-"""
-Synthesisers, each under the name a recipe uses.
+"""Synthesisers, each under the name a recipe uses, in one table."""
 
-SDV is optional (BUSL-1.1); the neural ones need torch and are an extra of their own.
-"""
-
-import logging
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from workbench.data.constraints import Constraint, broken, within
 from workbench.errors import NotFound, Unusable
+from workbench.privacy.dp.accounting import RHO_UNIT, Budget, most_rho
+from workbench.privacy.dp.loss import MICRO, Kind, Loss
+from workbench.privacy.synthesis import aim, private_tree, sdv
 from workbench.privacy.synthesis import columns as public
 from workbench.privacy.synthesis.columns import Columns
+from workbench.privacy.synthesis.interface import Cost, Guarantee, Sampler, Synthesiser, Task
+from workbench.privacy.synthesis.sdv import TABLE, quiet
 
-TABLE = "table"
+__all__ = ["DELTA", "SYNTHESISERS", "TABLE", "Fitted", "fit", "loss_within", "quiet", "synthesise"]
+
+SYNTHESISERS: dict[str, Synthesiser] = {
+    "dp-tree": Synthesiser(
+        private_tree.tree, Guarantee.DIFFERENTIAL_PRIVACY, Cost.SECONDS, extra=None,
+        ja="困難の項目との関係を優先して学ぶ木。判定の開発に向き、数秒で終わります",
+        en="A tree that learns first how items go with the targets: for risk flags, in seconds",
+    ),
+    "aim": Synthesiser(
+        aim.aim, Guarantee.DIFFERENTIAL_PRIVACY, Cost.MINUTES, extra="aim",
+        ja="二項目の関係を広く保つ方法（AIM）。時間とメモリを多く使います",
+        en="AIM: keeps pairs of items more evenly, for much more time and memory",
+    ),
+    "gaussian-copula": Synthesiser(
+        sdv.gaussian_copula, Guarantee.NONE, Cost.SECONDS, extra="synthesis",
+        ja="正規コピュラ（SDV）。書き方を試すための速い方法",
+        en="SDV's Gaussian copula: quick, for trying out code",
+    ),
+    "ctgan": Synthesiser(
+        sdv.ctgan, Guarantee.NONE, Cost.HOURS, extra="neural",
+        ja="敵対的生成（CTGAN）。まれな区分を失いやすい方法です",
+        en="CTGAN: loses rare classes easily",
+    ),
+    "tvae": Synthesiser(
+        sdv.tvae, Guarantee.NONE, Cost.HOURS, extra="neural",
+        ja="変分自己符号化（TVAE）。まれな区分を失いやすい方法です",
+        en="TVAE: loses rare classes easily",
+    ),
+}  # fmt: skip
+
+# The chance that the guarantee does not hold: far below one in the number of children.
+DELTA = 1e-6
+# A constraint that leaves fewer of a draw's rows than this contradicts what the items are.
+ROUNDS = 60
 
 
-def synthesise(
-    frame: pd.DataFrame, *, columns: Columns, rows: int, seed: int, method: str = "gaussian-copula"
-) -> pd.DataFrame:
-    """
-    `rows` synthetic rows fitted on `frame`, within the register's ranges and categories.
+@dataclass(frozen=True)
+class Fitted:
+    """A synthesiser that has learnt a task; its rows lie within the register and keep its constraints."""
 
-    `seed` decides the sample; a real home draws it from the operating system. Without differential privacy
-    there is no guarantee for a single child. Raises NotFound for an unknown method.
-    """
+    task: Task
+    sampler: Sampler
+
+    @property
+    def rows(self) -> int:
+        """How many rows the source has; noisy where the guarantee covers it."""
+        return self.sampler.rows
+
+    def sample(self, rows: int, *, order: np.random.Generator) -> pd.DataFrame:
+        """
+        `rows` synthetic rows. Raises Unusable where hardly any row keeps the constraints.
+
+        Rows that cannot be are drawn again; this looks at synthetic rows alone and costs no privacy.
+        """
+        constraints = within(self.task.constraints, items=list(self.task.columns))
+        kept, wanted = [], rows
+        for _ in range(ROUNDS):
+            made = self.sampler.sample(max(wanted, 1), order=order)
+            made = public.bounded(made, columns=self.task.columns)
+            made = made[~broken(made, constraints=constraints)].head(wanted)
+            kept.append(made)
+            wanted -= len(made)
+            if not wanted:
+                return pd.concat(kept, ignore_index=True)
+        raise Unusable(
+            ja="台帳の制約を満たす行がほとんど作れません。制約と項目の範囲が合っているか確かめてください。",
+            en="Hardly any row keeps the register's constraints; check them against the items' ranges.",
+        )
+
+
+def fit(method: str, task: Task) -> Fitted:
+    """Learn a task. Raises NotFound for an unknown method, Unusable where the table does not fit."""
     if method not in SYNTHESISERS:
         raise NotFound(
             ja=f"合成の方法「{method}」はありません。使えるもの: {'、'.join(SYNTHESISERS)}。",
             en=f"There is no synthesiser '{method}'; there are: {', '.join(SYNTHESISERS)}.",
         )
-    public.check(frame, columns=columns)
-    sample = SYNTHESISERS[method](frame, columns, rows, seed)
-    return public.bounded(sample, columns=columns)
+    frame = task.frame.reset_index(drop=True)
+    public.check(frame, columns=task.columns, least=0 if SYNTHESISERS[method].is_private else 2)
+    task = replace(task, frame=frame)
+    return Fitted(task, SYNTHESISERS[method].fit(task))
 
 
-def gaussian_copula(frame: pd.DataFrame, columns: Columns, rows: int, seed: int) -> pd.DataFrame:
-    """SDV's Gaussian copula on normal marginals (Patki et al. 2016)."""
-    metadata, synthesiser = sdv()
-    described = {
-        name: {"sdtype": "categorical" if column.is_category else "numerical"}
-        for name, column in columns.items()
-    }
-    fitted = synthesiser(
-        metadata.load_from_dict({"tables": {TABLE: {"columns": described}}, "relationships": []}),
-        # Both would copy exact extremes and decimal places of the data; the register bounds the sample.
-        enforce_min_max_values=False,
-        enforce_rounding=False,
-        default_distribution="norm",
+def synthesise(
+    frame: pd.DataFrame,
+    *,
+    columns: Columns,
+    seed: int,
+    rows: int | None = None,
+    method: str = "gaussian-copula",
+    targets: Sequence[str] = (),
+    households: "pd.Series[Any] | None" = None,
+    most: int = 1,
+    epsilon: float | None = None,
+    delta: float = DELTA,
+    constraints: Sequence[Constraint] = (),
+    epochs: int | None = None,
+) -> pd.DataFrame:
+    """
+    `rows` synthetic rows fitted on `frame`, within the register's ranges and categories.
+
+    `seed` decides the sample, and which rows of a household are learnt from; noise comes from the operating
+    system whatever the seed is. Without differential privacy there is no guarantee for a single child.
+    Raises NotFound for an unknown method.
+    """
+    task = Task(
+        frame=frame,
+        columns=columns,
+        targets=targets,
+        households=households,
+        most=most,
+        loss=None if epsilon is None else loss_within(epsilon, delta=delta),
+        constraints=constraints,
+        entropy=seed,
+        epochs=epochs,
     )
-    plain = frame[list(columns)].reset_index(drop=True)
-    for name, column in columns.items():
-        if not column.is_category:
-            plain[name] = pd.to_numeric(plain[name], errors="coerce").astype("Float64").astype(float)
-    with quiet():
-        fitted.fit({TABLE: plain})
-        # SDV samples from one fixed seed unless told otherwise: two releases would share their draws.
-        fitted._set_random_state(np.random.RandomState(seed % 2**32))
-        sample: Any = fitted.sample(rows)
-    return pd.DataFrame(sample[TABLE])
+    fitted = fit(method, task)
+    order = np.random.default_rng(seed)
+    return fitted.sample(fitted.rows if rows is None else rows, order=order)
 
 
-def sdv() -> tuple[Any, Any]:
-    """SDV's metadata and synthesiser. Raises Unusable where the extra is not installed."""
-    try:
-        with quiet():
-            from sdv.metadata import Metadata
-            from sdv.single_table import GaussianCopulaSynthesizer
-    except ImportError:
-        raise Unusable(
-            ja="合成には SDV が必要です。pip install 'workbench[synthesis]' で入れてください。",
-            en="Synthesis needs SDV; install it with pip install 'workbench[synthesis]'.",
-        ) from None
-    return Metadata, GaussianCopulaSynthesizer
-
-
-class quiet(warnings.catch_warnings):  # noqa: N801 - reads as a word in `with quiet()`
-    """SDV's advice on metadata and progress is not for our users, and its log may quote values."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-
-    def __exit__(self, *failure: object) -> None:
-        logging.disable(logging.NOTSET)
-        super().__exit__(*failure)
-
-
-Synthesiser = Callable[[pd.DataFrame, Columns, int, int], pd.DataFrame]
-
-SYNTHESISERS: dict[str, Synthesiser] = {"gaussian-copula": gaussian_copula}
+def loss_within(epsilon: float, *, delta: float = DELTA) -> Loss:
+    """The largest loss in zCDP, in whole millionths, that is within (epsilon, delta); see `accounting`."""
+    wanted = Loss.approximate(epsilon, delta)
+    rho = most_rho(Budget(wanted.micro, 3 * wanted.femto)) // (RHO_UNIT // MICRO)
+    return Loss(Kind.ZCDP, rho)
