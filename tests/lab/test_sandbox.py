@@ -4,6 +4,7 @@ import json
 import marshal
 import os
 import shutil
+import site
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,17 @@ def test_the_packages_an_analyst_needs_are_the_rooms_own(in_sandbox):
     import numpy
 
     assert in_sandbox("import numpy; print(numpy.__version__)") == numpy.__version__
+
+
+def test_packages_that_the_machine_has_beside_the_rooms_do_not_exist(in_sandbox, monkeypatch):
+    """They run at every start of Python, and the room never chose to offer them."""
+    look = "import os, site; print(*(n for f in site.getsitepackages() if os.path.isdir(f) for n in os.listdir(f)))"
+    machines = filter(os.path.isdir, site.getsitepackages([sys.base_prefix]))
+    assert in_sandbox(look) == ""
+
+    plain = replace(sandbox.interpreter(), emptied=())
+    monkeypatch.setattr(sandbox, "interpreter", lambda: plain)
+    assert set(in_sandbox(look).split()) == {name for folder in machines for name in os.listdir(folder)}
 
 
 def test_limits_hold_and_cannot_be_raised(in_sandbox):

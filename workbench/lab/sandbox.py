@@ -15,6 +15,7 @@ import marshal
 import os
 import random
 import shutil
+import site
 import sys
 import sysconfig
 import tempfile
@@ -130,6 +131,7 @@ class Interpreter:
     executable: str
     mounts: tuple[Mount, ...]
     environment: Mapping[str, str]
+    emptied: tuple[str, ...]
 
 
 @cache
@@ -138,13 +140,18 @@ def interpreter() -> Interpreter:
     executable, base = Path(sys.executable).resolve(), Path(sys.base_prefix).resolve()
     packages = Path(sysconfig.get_path("purelib"))
     mounts = [Mount(Path(workbench.__file__).parent, f"{CODE}/workbench"), Mount(packages, PACKAGES)]
-    environment = {"PYTHONPATH": f"{CODE}:{PACKAGES}"}
+    environment, inside = {"PYTHONPATH": f"{CODE}:{PACKAGES}"}, base
     if not base.is_relative_to("/usr"):
         # A Python moved by a mount looks for its library where it was built; the system's would be another one.
         mounts.append(Mount(base, PYTHON))
         environment["LD_LIBRARY_PATH"] = f"{PYTHON}/lib"
         executable = Path(PYTHON) / executable.relative_to(base)
-    return Interpreter(str(executable), tuple(mounts), environment)
+        inside = Path(PYTHON)
+    # Packages that the machine has beside the room's: they are not the room's to offer, and looking through
+    # them is most of what an interpreter does when it starts.
+    beside = [Path(folder) for folder in site.getsitepackages([str(base)]) if Path(folder).is_dir()]
+    emptied = tuple(str(inside / folder.relative_to(base)) for folder in beside)
+    return Interpreter(str(executable), tuple(mounts), environment, emptied)
 
 
 def mounts_of(sandbox: Sandbox) -> list[Mount]:
@@ -209,6 +216,8 @@ def bwrap_arguments(sandbox: Sandbox, *, sources: list[str]) -> list[str]:
     arguments += ["--dir", DATASETS]
     for source, mount in zip(sources, mounts_of(sandbox), strict=True):
         arguments += ["--bind" if mount.writable else "--ro-bind", source, mount.at]
+    for folder in interpreter().emptied:
+        arguments += ["--tmpfs", folder, "--remount-ro", folder]
     arguments += ["--seccomp", str(FIRST_SEALED + 1)]
     for number, at in enumerate(sealed_of(sandbox), start=FIRST_SEALED + 2):
         arguments += ["--perms", "0444", "--ro-bind-data", str(number), at]

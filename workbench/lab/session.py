@@ -209,6 +209,8 @@ class Session:
 
     def kernel_started(self, kernel: str, process: subprocess.Popen[bytes]) -> None:
         self._kernels[kernel] = process
+        if group := self._groups.get(kernel):
+            group.enter(process.pid)
         self.record(Event.KERNEL_STARTED, kernel=kernel, held_by=self.mode)
 
     def kernel_stopped(self, kernel: str) -> None:
