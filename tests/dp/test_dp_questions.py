@@ -51,6 +51,7 @@ def ask(ledger, *, epsilon=0.5, **kwargs):
         table=table(),
         ledger=ledger,
         analyst="aoki",
+        purpose="school-attendance",
         order=np.random.default_rng(1),
         **kwargs,
     )

@@ -10,7 +10,9 @@ import yaml
 from workbench.cli import main
 from workbench.governance.people import People
 from workbench.home import Home
+from workbench.privacy.dp.accounting import Budget
 from workbench.privacy.dp.ledger import Ledger
+from workbench.privacy.dp.loss import Loss
 from workbench.state import State
 
 OVERRIDE = "schema: workbench-policy-override/1\nthresholds:\n  k_children: {value: 7, source: 条例}\n"
@@ -79,9 +81,22 @@ def test_a_tampered_log_is_code_11_and_one_sentence(workbench, home):
         "UPDATE people SET public_key='" + "0" * 64 + "' WHERE id='sato'",
         "INSERT INTO people VALUES ('eve', 'Eve', 'reviewer', 'x', NULL)",
         "DELETE FROM people",
-        "INSERT INTO budget_grant VALUES ('x', 'city', 9000000, 'sato')",
+        "INSERT INTO budget_grant SELECT 'x', dataset, year, 9000000, femto, terms, granted_by FROM budget_grant",
+        "UPDATE budget_grant SET micro = 9000000",
+        "UPDATE budget_grant SET femto = 1000000000000",
+        "UPDATE budget_grant SET terms = replace(terms, '\"warn\"', '\"ends\"')",
+        "UPDATE budget_share SET micro = 900000",
+        "DELETE FROM budget_share",
         "DELETE FROM budget_charge",
         "UPDATE budget_charge SET micro = 1",
+        "UPDATE budget_charge SET femto = 1",
+        "UPDATE budget_charge SET kind = 'zcdp'",
+        "UPDATE budget_charge SET year = year - 1",
+        "UPDATE budget_charge SET analyst = 'sato'",
+        "UPDATE budget_charge SET purpose = 'other'",
+        "UPDATE budget_charge SET use = 'tables'",
+        "UPDATE budget_charge SET question = '{}'",
+        "UPDATE budget_charge SET status = 'reserved'",
     ],
 )
 def test_attack_a_row_of_the_state_that_the_log_does_not_know(workbench, home, statement):
@@ -90,7 +105,9 @@ def test_attack_a_row_of_the_state_that_the_log_does_not_know(workbench, home, s
     People(state).set_key("sato", "a" * 64)
     ledger = Ledger(state)
     ledger.grant("city", micro=1_000_000, granted_by="sato")
-    with ledger.charge("city", micro=300_000, analyst="mori", question={}):
+    ledger.share("city", budget=Budget(500_000), analyst="mori", granted_by="sato")
+    asked = {"analyst": "mori", "purpose": "attendance", "question": {"kind": "count"}}
+    with ledger.charge("city", loss=Loss.pure(0.3), **asked):
         pass
     workbench("audit", "verify")
 

@@ -72,7 +72,13 @@ def test_the_budget_is_shown(office, state):
     Ledger(state).grant("child-year-raw", micro=2 * MICRO, granted_by="sato")
     shown = json.loads(run("budget", "--json", home=office).output)
 
-    assert shown == {"dataset": "child-year-raw", "granted": 2.0, "spent": 0.0, "remaining": 2.0}
+    assert {name: shown[name] for name in ("dataset", "granted", "spent", "remaining", "delta")} == {
+        "dataset": "child-year-raw",
+        "granted": 2.0,
+        "spent": 0.0,
+        "remaining": 2.0,
+        "delta": 0.0,
+    }
 
 
 def test_check_refuses_what_strip_mends(notebook, tmp_path):

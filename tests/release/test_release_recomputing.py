@@ -10,6 +10,7 @@ from workbench.data.raw import RawStore
 from workbench.data.receipt import Receipt
 from workbench.errors import Untrusted
 from workbench.privacy.dp.ledger import Ledger
+from workbench.privacy.dp.loss import Loss
 from workbench.privacy.dp.questions import MICRO
 from workbench.release import page, recomputing, report, staging
 from workbench.release.prepare.draft import write_json
@@ -228,7 +229,9 @@ def test_tables_are_made_again_with_the_budget_of_their_day(town):
     request = town.submit(folder, protection="dp_tables", name="tables")
     town.office.workflow.report(request)
     admit(town, request)
-    with ledger.charge("child-year-raw", micro=300_000, analyst="mori", question={}):
+    with ledger.charge(
+        "child-year-raw", loss=Loss.pure(0.3), analyst="mori", purpose="attendance", question={}
+    ):
         pass
 
     assert again(town, shelved(town, "tables").folder).why_not is None

@@ -17,6 +17,7 @@ from workbench.errors import NotFound, Refused
 from workbench.governance.charter import Project, Projects
 from workbench.policy import load
 from workbench.privacy.dp.ledger import Ledger
+from workbench.privacy.dp.loss import Loss
 from workbench.privacy.dp.questions import MICRO
 from workbench.release import checks_together, page
 from workbench.release.findings import Finding, Text, Verdict
@@ -456,7 +457,7 @@ def test_budgets_of_all_projects_about_the_same_people_add_up(town):
         ledger.grant(name, micro=MICRO, granted_by="sato")
     other = {**Projects(town.office.state).get("attendance").to_json(), "purpose": "other", "source": "other"}
     Projects(town.office.state).store(Project.from_json(other), actor="sato")
-    with ledger.charge("other-raw", micro=700_000, analyst="mori", question={}):
+    with ledger.charge("other-raw", loss=Loss.pure(0.7), analyst="mori", purpose="other", question={}):
         pass
     draft = town.prepare(protection="dp_tables", name="tables", tables=[("absent_30d", None)], epsilon=0.6)
 

@@ -69,6 +69,8 @@ class Event(StrEnum):
     OUTPUT_STOPPED = "output.stopped"
     DATASET_OPENED = "dataset.opened"
     BUDGET_GRANTED = "budget.granted"
+    BUDGET_SHARED = "budget.shared"
+    BUDGET_WARNED = "budget.warned"
     QUESTION_RESERVED = "question.reserved"
     QUESTION_SETTLED = "question.settled"
     QUESTION_KEPT = "question.kept"
@@ -154,10 +156,14 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.OUTPUT_WARNED: keys("session person day bytes threshold to"),
     Event.OUTPUT_STOPPED: keys("session person day bytes threshold to"),
     Event.DATASET_OPENED: keys("session manifest"),
-    Event.BUDGET_GRANTED: keys("dataset micro"),
-    Event.QUESTION_RESERVED: keys("question dataset micro"),
-    Event.QUESTION_SETTLED: keys("question micro"),
-    Event.QUESTION_KEPT: keys("question micro"),
+    # Amounts in whole units: ε or ρ in millionths, δ in 10⁻¹⁵. `terms` is the year and its levels.
+    Event.BUDGET_GRANTED: keys("grant dataset year micro femto terms"),
+    Event.BUDGET_SHARED: keys("dataset year analyst purpose micro femto"),
+    Event.BUDGET_WARNED: keys("dataset year spent granted percent to"),
+    # `question` is the charge; its text is told by digest. The actor is the analyst, or `release:` and a name.
+    Event.QUESTION_RESERVED: keys("question dataset year purpose use loss sha256"),
+    Event.QUESTION_SETTLED: keys("question"),
+    Event.QUESTION_KEPT: keys("question"),
     Event.CANDIDATE_SUBMITTED: keys("session name version notebook"),
     Event.DATA_REQUESTED: keys("data_request kind"),
     Event.DATA_REQUEST_MOVED: keys("data_request standing"),

@@ -24,6 +24,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "設定 {name} の見直し期限（{review_by}）が過ぎています。workbench settings review で見直してください",
         "The setting {name} was to be reviewed by {review_by}; do so with 'workbench settings review'",
     ),
+    Event.BUDGET_WARNED: (
+        "「{dataset}」の {year} 年度のプライバシー予算を {percent} % 使いました。内訳は workbench budget show {dataset}",
+        "{percent} % of the privacy budget of '{dataset}' for fiscal year {year} is spent; see 'workbench budget show {dataset}'",
+    ),
     Event.AUDIT_NOT_KEPT: (
         "チェックポイントを保管先に書けませんでした（{reason}）",
         "A checkpoint could not be written to its place ({reason})",

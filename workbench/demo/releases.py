@@ -13,7 +13,7 @@ from workbench.demo.journey import Journey, refused
 from workbench.errors import NotFound, Refused
 from workbench.privacy.anonymity import hierarchies
 from workbench.privacy.dp.ledger import Ledger
-from workbench.privacy.dp.questions import MICRO
+from workbench.release import budgets
 from workbench.release.examination import room_for
 from workbench.release.moves import State
 from workbench.release.prepare import prepare
@@ -97,12 +97,11 @@ def reported(journey: Journey, request: Request) -> dict[str, Any]:
 
 def budget(journey: Journey) -> None:
     """Grant the source its budget, once."""
-    ledger, name = Ledger(journey.state), ledger_name(journey.project)
+    name = ledger_name(journey.project)
     try:
-        ledger.balance(name)
+        Ledger(journey.state).balance(name)
     except NotFound:
-        total: float = journey.workflow.policy["epsilon_total"]
-        ledger.grant(name, micro=int(total * MICRO), granted_by=cast.OFFICER)
+        budgets.grant(journey.state, name, by=cast.OFFICER)
 
 
 def release(journey: Journey, wanted: Wanted) -> Figures:

@@ -9,11 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from workbench.errors import Unusable
 from workbench.governance.charter import Project
-from workbench.privacy.dp.ledger import CHARGES
+from workbench.privacy.dp.ledger import Ledger, naive
 from workbench.privacy.dp.questions import MICRO, Histogram, Source, cells
 from workbench.release.requests import Request
 from workbench.release.room import Room
@@ -101,8 +99,4 @@ class Tables:
     def charged(self) -> int:
         """What the ledger says this release was charged, in millionths."""
         release = json.loads((self.evidence / CHARGED).read_bytes())["release"]
-        query = sa.select(sa.func.sum(CHARGES.c.micro)).where(
-            CHARGES.c.dataset == self.source.name, CHARGES.c.analyst == f"release:{release}"
-        )
-        with self.room.state.reading() as connection:
-            return int(connection.execute(query).scalar() or 0)
+        return naive(Ledger(self.room.state).losses(self.source.name, analyst=f"release:{release}"))

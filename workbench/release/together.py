@@ -6,12 +6,11 @@ are of the same people when the same column names the person in both. Measured h
 alone holds: which source row each released row is, and whose. Judged in `checks_together`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import sqlalchemy as sa
 
 from workbench.artifact import manifest
 from workbench.artifact.store import Store
@@ -20,7 +19,8 @@ from workbench.audit import Event
 from workbench.errors import NotFound, Untrusted
 from workbench.governance.charter import Project, Projects
 from workbench.privacy.anonymity.composition import Joined
-from workbench.privacy.dp.ledger import CHARGES
+from workbench.privacy.dp.ledger import Ledger, naive
+from workbench.privacy.dp.loss import Loss
 from workbench.release import admission, report, requests, staging
 from workbench.release.moves import LEFT
 from workbench.release.requests import Request
@@ -199,28 +199,31 @@ def unit_of(project: Project) -> str | None:
 
 def spent(room: Room, *, until: str | None = None) -> dict[str, int]:
     """
-    What has been asked of these people so far, by ledger, in millionths of epsilon.
+    What has been asked of these people in the fiscal year of the newest charge, by ledger, in millionths.
 
-    `until` is the digest of a report: what had been asked when it was made, by the order of the log.
+    The sum of the epsilons, each loss taken alone: never below the composed one. `until` is the digest of a
+    report: what had been asked when it was made, by the order of the log.
     """
-    if until is not None:
-        return spent_in(room.state.log.records(), ledgers=ledgers(room), until=until)
-    query = (
-        sa.select(CHARGES.c.dataset, sa.func.sum(CHARGES.c.micro))
-        .where(CHARGES.c.dataset.in_(ledgers(room)))
-        .group_by(CHARGES.c.dataset)
-    )
-    with room.state.reading() as connection:
-        return {dataset: int(micro) for dataset, micro in sorted(connection.execute(query).all())}
+    names = ledgers(room)
+    if until is None:
+        ledger = Ledger(room.state)
+        years = {name: ledger.years_charged(name) for name in names}
+    else:
+        years = charged_in(room.state.log.records(), ledgers=names, until=until)
+    newest = max((year for found in years.values() for year in found), default=0)
+    return {name: naive(found[newest]) for name, found in sorted(years.items()) if newest in found}
 
 
-def spent_in(records: Sequence[Any], *, ledgers: Sequence[str], until: str) -> dict[str, int]:
-    """The same, counted from the log."""
-    found: dict[str, int] = {}
+def charged_in(
+    records: Sequence[Any], *, ledgers: Sequence[str], until: str
+) -> dict[str, dict[int, Counter[Loss]]]:
+    """What the log tells of each ledger's charges, by fiscal year, before a report was made."""
+    found: dict[str, dict[int, Counter[Loss]]] = {}
     for record in records:
         details = record["details"]
         if record["event"] == Event.REQUEST_CHECKED and details["report"] == until:
             break
         if record["event"] == Event.QUESTION_RESERVED and details["dataset"] in ledgers:
-            found[details["dataset"]] = found.get(details["dataset"], 0) + int(details["micro"])
-    return dict(sorted(found.items()))
+            year = found.setdefault(details["dataset"], {}).setdefault(details["year"], Counter())
+            year[Loss.from_json(details["loss"])] += 1
+    return found

@@ -19,6 +19,7 @@ from workbench.governance.people import People
 from workbench.privacy.dp import answer as dp
 from workbench.privacy.dp import questions
 from workbench.privacy.dp.ledger import Ledger
+from workbench.privacy.dp.loss import Loss
 from workbench.privacy.dp.questions import Histogram, Source
 from workbench.release.staged import DATA
 from workbench.release.staged_tables import QUESTIONS, ledger_name, source_from
@@ -30,22 +31,24 @@ Request = dict[str, Any]
 
 
 def budget(session: "Session", request: Request) -> dict[str, Any]:
-    """What was granted, is spent and is left."""
+    """What was granted, is spent and is left; of charges, the analyst's own."""
     project = project_asked(session, request)
-    return Ledger(session.state).balance(ledger_name(project)).to_json()
+    return Ledger(session.state).seen_by(
+        session.analyst, dataset=ledger_name(project), purpose=session.project
+    )
 
 
 def price(session: "Session", request: Request) -> dict[str, Any]:
     """What a question costs, and how many more like it the budget holds. Nothing is read or spent."""
     _, source, question = understood(session, request)
     cost = questions.price(question, source)
-    left = Ledger(session.state).balance(source.name).remaining
+    ledger, who = Ledger(session.state), {"analyst": session.analyst, "purpose": session.project}
     return {
         "epsilon": cost.epsilon,
         "margin_95": cost.margin,
         "cells": cost.cells,
-        "remaining": left / questions.MICRO,
-        "how_many_more": left // cost.micro,
+        "remaining": ledger.left(source.name, **who) / questions.MICRO,
+        "how_many_more": ledger.how_many_more(source.name, Loss.pure(question.epsilon), **who),
     }
 
 
@@ -68,6 +71,7 @@ def answer(session: "Session", request: Request) -> dict[str, Any]:
         table=RawStore(home).get(project.source),
         ledger=Ledger(session.state),
         analyst=session.analyst,
+        purpose=session.project,
         order=home.generator(f"bound {asked}"),
         demonstration=home.entropy(f"noise {asked}") if home.is_demonstration else None,
     ).to_json()

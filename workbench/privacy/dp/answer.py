@@ -15,8 +15,10 @@ import pandas as pd
 
 from workbench.privacy.dp import questions
 from workbench.privacy.dp.ledger import Ledger
+from workbench.privacy.dp.loss import Loss
 from workbench.privacy.dp.noise import noisy
 from workbench.privacy.dp.questions import Histogram, Price, Source
+from workbench.privacy.dp.terms import Use
 from workbench.scoring import recode
 
 
@@ -45,8 +47,10 @@ def answer(
     table: pd.DataFrame,
     ledger: Ledger,
     analyst: str,
+    purpose: str,
     order: np.random.Generator,
     demonstration: bytes | None = None,
+    use: Use = Use.QUESTION,
 ) -> Answer:
     """
     Charge the ledger, then answer from `table`. Raises Refused when the budget does not hold it.
@@ -54,7 +58,14 @@ def answer(
     `order` decides which rows of a household beyond the bound are left out.
     """
     cost = questions.price(question, source)
-    with ledger.charge(source.name, micro=cost.micro, analyst=analyst, question=describe(question)):
+    with ledger.charge(
+        source.name,
+        loss=Loss.pure(question.epsilon),
+        analyst=analyst,
+        purpose=purpose,
+        use=use,
+        question=describe(question),
+    ):
         counts = count(question, source=source, table=table, order=order)
         noise = noisy(
             counts,

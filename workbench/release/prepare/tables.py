@@ -17,6 +17,7 @@ from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.dp.answer import Answer, answer
 from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.questions import Histogram, Source
+from workbench.privacy.dp.terms import Use
 from workbench.release.prepare.draft import Draft, write_json
 from workbench.release.prepare.rows import ladder
 from workbench.release.staged_tables import CHARGED, QUESTIONS, TABLES, ledger_name, source_from
@@ -94,6 +95,8 @@ def asked_one(draft: Draft, source: Source, item: str, by: str | None, *, share:
         table=draft.source,
         ledger=Ledger(draft.room.state),
         analyst=f"release:{draft.release}",
+        purpose=draft.room.project.purpose,
+        use=Use.TABLES,
         order=home.generator(f"bound {purpose}"),
         demonstration=home.entropy(f"noise {purpose}") if home.is_demonstration else None,
     )
