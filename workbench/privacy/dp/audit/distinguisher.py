@@ -66,7 +66,28 @@ class Normal:
         return self.rho
 
 
-Claim = Pure | Normal
+@dataclass(frozen=True)
+class Choice:
+    """
+    A choice by the exponential mechanism that costs at most `rho`.
+
+    Its outputs are within a range of epsilon of each other, which costs an eighth of its square (Cesar and
+    Rogers 2021, Bounding, concentrating, and truncating, Lemma 3.2); so epsilon is what chances can show.
+    """
+
+    rho: float
+    name: str = "rho"
+
+    def given_away(self, near: float, far: float) -> float:
+        """The least rho at which a choice has chance `near` here and `far` on the neighbour."""
+        return Pure(0.0).given_away(near, far) ** 2 / 8
+
+    @property
+    def claimed(self) -> float:
+        return self.rho
+
+
+Claim = Pure | Normal | Choice
 
 
 @dataclass(frozen=True)
