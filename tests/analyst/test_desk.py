@@ -13,20 +13,39 @@ from workbench.analyst import desk as desks
 from workbench.analyst.gateway import LONGEST, Gateway, result_of
 from workbench.analyst.notebook import code_of, digest_of_notebook
 from workbench.errors import NotFound, Refused, Unprotected, Untrusted, Unusable
+from workbench.privacy.dp.questions import KINDS, from_request
 from workbench.riskflag.export import PATHS
 from workbench.scoring.scorer import Scorer
 
+
+def noisy(value, margin=33.0):
+    return {"value": value, "low": value - margin, "high": value + margin}
+
+
 ANSWER = {
+    "kind": "histogram",
     "items": ["aid", "grade"],
+    "measures": ["count"],
     "rows": [
-        {"cell": ["yes", "就学前"], "count": 12},
-        {"cell": ["yes", "小学"], "count": -3},
-        {"cell": ["no", "就学前"], "count": 50},
-        {"cell": ["no", "小学"], "count": 61},
+        {"cell": ["yes", "就学前"], "count": noisy(12)},
+        {"cell": ["yes", "小学"], "count": noisy(-3)},
+        {"cell": ["no", "就学前"], "count": noisy(50)},
+        {"cell": ["no", "小学"], "count": noisy(61)},
     ],
     "epsilon": 0.1,
     "margin_95": 33.0,
     "unit": "household",
+}
+PRICE = {
+    "epsilon": 0.1,
+    "margin_95": None,
+    "margin_unit": "item",
+    "margin_by_group": {"100": 3.2, "1000": 0.32},
+    "smallest_group": 90,
+    "cells": 6,
+    "split": [{"part": "totals", "draws": 1, "epsilon": 0.1}],
+    "remaining": 0.75,
+    "how_many_more": 7,
 }
 
 
@@ -146,13 +165,34 @@ def test_released_tables_are_read_as_tables(desk, room):
 
 
 def test_a_question_has_a_price_before_anything_is_spent(desk, gateway):
-    gateway.answers["price"] = {"epsilon": 0.1, "margin_95": 33.0, "cells": 6}
-    question = desk.ask("child-year-raw").histogram("grade", by="aid", epsilon=0.1)
+    gateway.answers["price"] = PRICE
+    question = desk.ask("child-year-raw").mean("days", by="aid", epsilon=0.1)
 
     assert question.cost["epsilon"] == 0.1
-    assert "まだ何も使っていません" in question._repr_html_()
-    asked = {"kind": "histogram", "item": "grade", "by": "aid", "epsilon": 0.1}
+    for told in ("まだ何も使っていません", "smallest group still visible", "内訳", "1,000", "how many more"):
+        assert told in question._repr_html_()
+    assert question.cost.plot().png.startswith(b"\x89PNG")
+    asked = {"kind": "mean", "item": "days", "by": "aid", "epsilon": 0.1}
     assert gateway.asked == [{"verb": "price", "dataset": "child-year-raw", "question": asked}]
+
+
+def test_every_kind_of_question_is_one_the_gateway_knows(desk):
+    """What a notebook can type and what the other room can read are the same."""
+    asking, more = desk.ask("child-year-raw"), {"epsilon": 0.1, "where": {"aid": ["yes"]}}
+    asked = [
+        asking.count(by="grade", **more),
+        asking.histogram("grade", **more),
+        asking.sum("days", **more),
+        asking.mean("days", **more),
+        asking.variance("days", **more),
+        asking.quantile("days", at=0.9, **more),
+        asking.contingency("grade", "sex", whole=True, **more),
+        asking.groups("school", **more),
+        asking.regression("days", on=["score"], **more),
+    ]
+
+    assert [from_request(question.details).kind for question in asked] == list(KINDS)
+    assert "aid = yes" in repr(asked[0])
 
 
 def test_rehearsing_and_asking_give_counts_with_their_margin(desk, gateway):
@@ -165,6 +205,32 @@ def test_rehearsing_and_asking_give_counts_with_their_margin(desk, gateway):
     assert answered.frame()["low"].tolist()[0] == 12 - 33
     assert "合成データ" in rehearsed._repr_html_()
     assert "noise" in answered._repr_html_()
+    assert answered.plot().png.startswith(b"\x89PNG")
+
+
+def test_totals_and_values_without_an_interval_are_shown_as_such(desk, gateway):
+    rows = [
+        {"cell": ["yes", "1"], "mean": noisy(3.0, 0.5), "count": noisy(90, 9)},
+        {"cell": [None, "1"], "mean": {"value": 2.5, "low": None, "high": None}, "count": noisy(90, 9)},
+    ]
+    told = ANSWER | {"rows": rows, "measures": ["mean", "count"], "margin_95": None}
+    gateway.answers["answer"] = told
+    answered = desk.ask("child-year-raw").histogram("grade", by="aid", epsilon=0.1).answer()
+
+    assert answered.frame()["aid"].tolist() == ["yes", "合計 / total"]
+    assert answered.frame()["count_low"].tolist() == [81, 81]
+    assert answered.margin is None
+    assert "NaN" not in answered._repr_html_()
+    assert answered.plot().png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("items", [[], ["school"]])
+def test_an_answer_without_rows_or_items_is_drawn_too(desk, gateway, items):
+    rows = [] if items else [{"cell": [], "count": noisy(12)}]
+    gateway.answers["answer"] = ANSWER | {"items": items, "rows": rows}
+    answered = desk.ask("child-year-raw").groups("school", epsilon=0.1).answer()
+
+    assert len(answered.frame()) == len(rows)
     assert answered.plot().png.startswith(b"\x89PNG")
 
 

@@ -98,7 +98,7 @@ def test_an_answer_is_charged_each_time_until_nothing_is_left(desk):
 
     assert [answer["ok"] for answer in answers] == [True] * 4 + [False]
     assert left(desk) == 0.0
-    counts = {row["cell"][0]: row["count"] for row in answers[0]["result"]["rows"]}
+    counts = {row["cell"][0]: row["count"]["value"] for row in answers[0]["result"]["rows"]}
     assert abs(counts["female"] - 100) < 150
     assert answers[4]["error"]["family"] == "Refused"
 
@@ -117,7 +117,7 @@ def test_a_failure_while_answering_costs_and_tells_nothing(desk, monkeypatch):
     def fail(*_, **__):
         raise ValueError("child C17 of household H17")
 
-    monkeypatch.setattr(questions.dp, "count", fail)
+    monkeypatch.setattr(questions.dp, "read", fail)
     answer = desk("answer", **histogram())
 
     assert "C17" not in json.dumps(answer)

@@ -12,7 +12,7 @@ from typing import Any
 from workbench.errors import Unusable
 from workbench.governance.charter import Project
 from workbench.privacy.dp.ledger import Ledger, naive
-from workbench.privacy.dp.questions import MICRO, Histogram, Source, cells
+from workbench.privacy.dp.questions import MICRO, Histogram, Number, Source
 from workbench.release.requests import Request
 from workbench.release.room import Room
 from workbench.release.staged import DICTIONARY
@@ -42,6 +42,8 @@ def source_from(published: Mapping[str, Any], *, project: Project) -> Source:
         household=unit,
         rows_per_household=published["rows_per_household"],
         year_item=project.time,
+        numbers={name: Number(**bounds) for name, bounds in published.get("numbers", {}).items()},
+        open=published.get("open", ()),
     )
 
 
@@ -81,7 +83,7 @@ class Tables:
 
     def cells(self, table: Mapping[str, Any]) -> list[tuple[str, ...]]:
         """The public cells of a table."""
-        return cells(self.question(table), self.source)
+        return self.question(table).cells(self.source)
 
     def read(self, table: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, ...]], list[int]]:
         """A published file: header, cells, counts. Raises Unusable for anything else."""

@@ -6,10 +6,8 @@ these verbs before the ledger is charged.
 """
 
 import json
-import secrets
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from workbench.data.raw import RawStore
@@ -19,8 +17,7 @@ from workbench.governance.people import People
 from workbench.privacy.dp import answer as dp
 from workbench.privacy.dp import questions
 from workbench.privacy.dp.ledger import Ledger
-from workbench.privacy.dp.loss import Loss
-from workbench.privacy.dp.questions import Histogram, Source
+from workbench.privacy.dp.questions import Question, Source
 from workbench.release.staged import DATA
 from workbench.release.staged_tables import QUESTIONS, ledger_name, source_from
 
@@ -39,32 +36,32 @@ def budget(session: "Session", request: Request) -> dict[str, Any]:
 
 
 def price(session: "Session", request: Request) -> dict[str, Any]:
-    """What a question costs, and how many more like it the budget holds. Nothing is read or spent."""
+    """
+    What a question costs and how exact it will be, and how many more like it the budget holds.
+
+    Nothing is read or spent.
+    """
     _, source, question = understood(session, request)
     cost = questions.price(question, source)
     ledger, who = Ledger(session.state), {"analyst": session.analyst, "purpose": session.project}
     return {
-        "epsilon": cost.epsilon,
-        "margin_95": cost.margin,
-        "cells": cost.cells,
+        **cost.to_json(),
         "remaining": ledger.left(source.name, **who) / questions.MICRO,
-        "how_many_more": ledger.how_many_more(source.name, Loss.pure(question.epsilon), **who),
+        "how_many_more": ledger.how_many_more(source.name, cost.loss, **who),
     }
 
 
 def rehearse(session: "Session", request: Request) -> dict[str, Any]:
     """The same question on an admitted synthetic release, for nothing."""
     _, source, question = understood(session, request)
-    table = synthetic_rows(session, question)
-    order = np.random.default_rng(int.from_bytes(secrets.token_bytes(32), "big"))
-    return dp.rehearse(question, source=source, table=table, order=order).to_json()
+    return dp.rehearse(question, source=source, table=synthetic_rows(session, question)).to_json()
 
 
 def answer(session: "Session", request: Request) -> dict[str, Any]:
     """The answer from the real table: charged first, kept charged whatever happens."""
     project, source, question = understood(session, request)
     home = session.home
-    asked = f"{session.analyst} {json.dumps(dp.describe(question), sort_keys=True)}"
+    asked = f"{session.analyst} {json.dumps(questions.describe(question), sort_keys=True)}"
     return dp.answer(
         question,
         source=source,
@@ -72,7 +69,7 @@ def answer(session: "Session", request: Request) -> dict[str, Any]:
         ledger=Ledger(session.state),
         analyst=session.analyst,
         purpose=session.project,
-        order=home.generator(f"bound {asked}"),
+        key=home.entropy(f"bound {asked}"),
         demonstration=home.entropy(f"noise {asked}") if home.is_demonstration else None,
     ).to_json()
 
@@ -89,7 +86,7 @@ def project_asked(session: "Session", request: Request) -> Project:
     return project
 
 
-def understood(session: "Session", request: Request) -> tuple[Project, Source, Histogram]:
+def understood(session: "Session", request: Request) -> tuple[Project, Source, Question]:
     project = project_asked(session, request)
     asked = request.get("question")
     if not isinstance(asked, dict):
@@ -108,13 +105,13 @@ def published(session: "Session", project: Project) -> Source:
     return source_from(json.loads(found[0].read_bytes()), project=project)
 
 
-def synthetic_rows(session: "Session", question: Histogram) -> pd.DataFrame:
+def synthetic_rows(session: "Session", question: Question) -> pd.DataFrame:
     """The rows of the newest mounted synthetic release that has the question's items."""
     for folder in newest_first(session):
         about = json.loads((folder / "manifest.json").read_bytes())["meta"]
         if about.get("protection") == "synthetic":
             rows = pd.concat([pd.read_parquet(folder / path) for path in DATA.values()], ignore_index=True)
-            if set(question.items) <= set(rows.columns):
+            if question.reads <= set(rows.columns):
                 return rows
     raise NotFound(
         ja="この質問を試せる合成データがありません。",

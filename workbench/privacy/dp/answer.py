@@ -1,131 +1,135 @@
 """
-From a question to its answer: bound, count, charge, add noise.
+From a question to its answer: charge, bound, count, draw noise, and say what it means.
 
-The unit of privacy is a household: all its rows together. The charge is reserved before anything is
-counted, settled when the answer is out, and kept when anything fails in between, because a failure that
+The unit of privacy is a household: all its rows together. The charge is reserved before anything is read of
+the data, settled when the answer is out, and kept when anything fails in between, because a failure that
 costs nothing is a question for free.
 """
 
-from collections.abc import Iterable
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from workbench.privacy.dp import questions
+from workbench.privacy.dp.kinds.interface import Cell, Estimate, Line, Part, Question, Rows
 from workbench.privacy.dp.ledger import Ledger
-from workbench.privacy.dp.loss import Loss
-from workbench.privacy.dp.noise import noisy
-from workbench.privacy.dp.questions import Histogram, Price, Source
+from workbench.privacy.dp.noise import draw
+from workbench.privacy.dp.questions import Price, describe, price
+from workbench.privacy.dp.rows import read
+from workbench.privacy.dp.source import Source
 from workbench.privacy.dp.terms import Use
-from workbench.scoring import recode
+
+# Digits of a number in an answer: more would only write the noise down.
+DIGITS = 9
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Noisy counts, a row for each public cell, with their price; a count may be below zero."""
+    """What was asked, its price, and a line for each cell; a count may be below zero."""
 
-    items: tuple[str, ...]
-    rows: list[tuple[tuple[str, ...], int]]
+    question: Question
+    lines: Sequence[Line]
     price: Price
 
+    @property
+    def items(self) -> tuple[str, ...]:
+        return self.question.columns
+
+    @property
+    def counts(self) -> list[tuple[Cell, int]]:
+        """Each cell with its noisy count, for a question that counts."""
+        return [(line.cell, int(line.estimates["count"].value)) for line in self.lines]
+
     def to_json(self) -> dict[str, Any]:
+        said = self.price.to_json()
+        bought = {
+            name: said[name] for name in ("epsilon", "delta", "margin_95", "margin_unit") if name in said
+        }
         return {
+            "kind": self.question.kind,
             "items": list(self.items),
-            "rows": [{"cell": list(cell), "count": count} for cell, count in self.rows],
-            "epsilon": self.price.epsilon,
-            "margin_95": self.price.margin,
+            "measures": list(self.question.measures),
+            "rows": [
+                {"cell": list(line.cell)} | {name: told(one) for name, one in line.estimates.items()}
+                for line in self.lines
+            ],
+            **bought,
             "unit": "household",
         }
 
 
+def told(estimate: Estimate) -> dict[str, float | None]:
+    return {name: short(value) for name, value in vars(estimate).items()}
+
+
+def short(value: float | None) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
 def answer(
-    question: Histogram,
+    question: Question,
     *,
     source: Source,
     table: pd.DataFrame,
     ledger: Ledger,
     analyst: str,
     purpose: str,
-    order: np.random.Generator,
-    demonstration: bytes | None = None,
+    key: bytes,
     use: Use = Use.QUESTION,
+    demonstration: bytes | None = None,
 ) -> Answer:
     """
     Charge the ledger, then answer from `table`. Raises Refused when the budget does not hold it.
 
-    `order` decides which rows of a household beyond the bound are left out.
+    `key` decides which rows of a household beyond the bound are left out; at most 64 random bytes.
     """
-    cost = questions.price(question, source)
-    with ledger.charge(
-        source.name,
-        loss=Loss.pure(question.epsilon),
-        analyst=analyst,
-        purpose=purpose,
-        use=use,
-        question=describe(question),
-    ):
-        counts = count(question, source=source, table=table, order=order)
-        noise = noisy(
-            counts,
-            sensitivity=source.rows_per_household,
-            epsilon=question.epsilon,
-            demonstration=demonstration,
-        )
-    return Answer(question.items, list(zip(questions.cells(question, source), noise, strict=True)), cost)
+    cost = price(question, source)
+    asked = {"analyst": analyst, "purpose": purpose, "question": describe(question), "use": use}
+    with ledger.charge(source.name, loss=cost.loss, **asked):
+        rows = read(question, source=source, table=table, key=key)
+        lines = noisy_lines(question, rows, source=source, parts=cost.parts, demonstration=demonstration)
+    return Answer(question, lines, cost)
 
 
-def rehearse(
-    question: Histogram, *, source: Source, table: pd.DataFrame, order: np.random.Generator
-) -> Answer:
+def rehearse(question: Question, *, source: Source, table: pd.DataFrame) -> Answer:
     """The same question on synthetic rows, with the same noise, for nothing. `table` must be admitted."""
-    counts = recoded_counts(question, source=source, table=table)
-    noise = noisy(
-        counts,
-        sensitivity=source.rows_per_household,
-        epsilon=question.epsilon,
-        demonstration=order.bytes(32),
-    )
-    cells = questions.cells(question, source)
-    return Answer(question.items, list(zip(cells, noise, strict=True)), questions.price(question, source))
+    cost = price(question, source)
+    # Synthetic rows are of one year, and of no household.
+    rows = read(question, source=dataclasses.replace(source, year_item=None), table=table, key=None)
+    return Answer(question, noisy_lines(question, rows, source=source, parts=cost.parts), cost)
 
 
-def describe(question: Histogram) -> dict[str, Any]:
-    """The question as the ledger and the log keep it."""
-    return {"kind": question.kind, "item": question.item, "by": question.by, "epsilon": str(question.epsilon)}
+def noisy_lines(
+    question: Question,
+    rows: Rows,
+    *,
+    source: Source,
+    parts: Sequence[Part],
+    demonstration: bytes | None = None,
+) -> list[Line]:
+    """Every draw of a question, part by part in their order, and what they say together."""
+    sources = bytes_for_draws(demonstration)
+    released = [
+        [draw(part.mechanism, exact, demonstration=next(sources)) for exact in draws]
+        for part, draws in zip(parts, question.exact(rows, source), strict=True)
+    ]
+    return question.finish(released, source)
 
 
-def count(
-    question: Histogram, *, source: Source, table: pd.DataFrame, order: np.random.Generator
-) -> "np.ndarray[Any, Any]":
-    """True counts for each cell after bounding what one household contributes."""
-    asked = table if source.year_item is None else table[table[source.year_item] == source.year]
-    return recoded_counts(question, source=source, table=bounded(asked, source=source, order=order))
+def bytes_for_draws(demonstration: bytes | None) -> Iterator[bytes | None]:
+    """A demonstration's bytes for the first draw, and others made of them for each further one."""
+    for place in itertools.count():
+        if demonstration is None or place == 0:
+            yield demonstration
+        else:
+            yield hashlib.sha256(demonstration + place.to_bytes(8, "big")).digest()
 
 
-def bounded(table: pd.DataFrame, *, source: Source, order: np.random.Generator) -> pd.DataFrame:
-    """
-    At most `rows_per_household` rows of each household, chosen at random.
-
-    A row without a household is one of its own: it can be added or removed alone.
-    """
-    shuffled = table.iloc[order.permutation(len(table))]
-    place = shuffled.groupby(source.household, sort=False, dropna=False).cumcount()
-    alone = shuffled[source.household].isna()
-    return shuffled[(place < source.rows_per_household) | alone]
-
-
-def recoded_counts(question: Histogram, *, source: Source, table: pd.DataFrame) -> "np.ndarray[Any, Any]":
-    """Counts for each public cell. What the recoding does not know counts as missing, so no cell appears."""
-    labels = [known(item, source=source, values=table[item]) for item in question.items]
-    tally: dict[tuple[str, ...], int] = {}
-    for cell, number in pd.Series(list(zip(*labels, strict=True))).value_counts().items():
-        tally[cell] = int(number)
-    return np.array([tally.get(cell, 0) for cell in questions.cells(question, source)], dtype=np.int64)
-
-
-def known(item: str, *, source: Source, values: Any) -> Iterable[str]:
-    spec = source.items[item]
-    missing = recode.missing_label(spec)
-    return [missing if label == recode.UNSEEN else label for label in recode.apply(spec, values).to_pylist()]
+def exact_counts(question: Question, *, source: Source, table: pd.DataFrame, key: bytes) -> list[int]:
+    """The true counts of a question that counts, for whoever checks in the coordinating body's room."""
+    rows = read(question, source=source, table=table, key=key)
+    return list(question.exact(rows, source)[0][0])

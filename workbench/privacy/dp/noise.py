@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -261,9 +262,16 @@ def laplace(mechanism: Mechanism, generator: np.random.Generator) -> Iterator[in
         yield int(up - down)
 
 
-def scale(*, sensitivity: float, epsilon: float) -> float:
-    """The Laplace scale at which an L1 sensitivity costs at most `epsilon` (Dwork et al. 2006, Prop. 1)."""
-    return sensitivity / epsilon
+def scale_for(*, sensitivity: int, epsilon: float) -> float:
+    """
+    The Laplace scale at which an L1 sensitivity costs at most `epsilon` (Dwork et al. 2006, Prop. 1).
+
+    Rounded upwards: sensitivity / scale is at most epsilon exactly, and not but for the last digit.
+    """
+    found = sensitivity / epsilon
+    while Fraction(sensitivity) > Fraction(epsilon) * Fraction(found):
+        found = math.nextafter(found, math.inf)
+    return found
 
 
 def counting(*, sensitivity: int, epsilon: float) -> Mechanism:
@@ -272,9 +280,10 @@ def counting(*, sensitivity: int, epsilon: float) -> Mechanism:
 
     Raises Unusable where the noise would be beyond computing.
     """
-    built = Mechanism(Draw.LAPLACE, scale(sensitivity=sensitivity, epsilon=epsilon), sensitivity)
-    # One unit in the last place of slack: the map rounds upwards.
-    if built.cost.epsilon > epsilon * (1 + 1e-12):
+    built = Mechanism(
+        Draw.LAPLACE, scale_for(sensitivity=sensitivity, epsilon=epsilon), sensitivity=sensitivity
+    )
+    if built.cost.epsilon > epsilon:
         raise AssertionError("the privacy map of the measurement exceeds its epsilon")
     return built
 
@@ -282,11 +291,3 @@ def counting(*, sensitivity: int, epsilon: float) -> Mechanism:
 def margin(laplace_scale: float, *, confidence: float = 0.95) -> float:
     """With this confidence a noisy count is no further than this from the count itself."""
     return float(opendp().discrete_laplacian_scale_to_accuracy(scale=laplace_scale, alpha=1 - confidence))
-
-
-def noisy(
-    counts: "np.ndarray[Any, Any]", *, sensitivity: int, epsilon: float, demonstration: bytes | None = None
-) -> list[int]:
-    """`counts` with discrete Laplace noise for a neighbour that changes them by `sensitivity` in L1."""
-    mechanism = counting(sensitivity=sensitivity, epsilon=epsilon)
-    return list(draw(mechanism, [int(count) for count in counts], demonstration=demonstration))

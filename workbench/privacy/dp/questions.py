@@ -5,126 +5,178 @@ A question names items, never data: its cells, its price and its margin of error
 question and of public metadata alone, so that asking what it would cost tells nothing about anybody.
 """
 
-import itertools
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from workbench.errors import NotFound, Unusable
-from workbench.scoring import recode
+from workbench.errors import Unusable
+from workbench.privacy.dp.kinds.contingency import Contingency
+from workbench.privacy.dp.kinds.counting import Count, Groups, Histogram
+from workbench.privacy.dp.kinds.interface import Part, Precision, Question
+from workbench.privacy.dp.kinds.moments import Mean, Sum, Variance
+from workbench.privacy.dp.kinds.quantile import Quantile
+from workbench.privacy.dp.kinds.regression import Regression
+from workbench.privacy.dp.loss import MICRO, Loss
+from workbench.privacy.dp.source import Number, Source
 
-MICRO = 1_000_000
-SMALLEST_EPSILON = 0.001
-# A table nobody can read is a mistake; it also spends noise on cells without children.
-MOST_CELLS = 5_000
+__all__ = [
+    "KINDS", "MICRO", "Contingency", "Count", "Groups", "Histogram", "Mean", "Number", "Price", "Quantile",
+    "Question", "Regression", "Source", "Sum", "Variance", "describe", "from_request", "price",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Source:
-    """
-    What is public about a table that may be asked about.
-
-    `items` gives each item's recoding: its labels are the only cells there are. `year` is the fiscal year
-    asked about: one row for each child. At most `rows_per_household` rows of a household are counted.
-    """
-
-    name: str
-    items: Mapping[str, Mapping[str, Any]]
-    year: int
-    household: str
-    rows_per_household: int = 3
-    year_item: str | None = "fy"
-
-    def labels(self, item: str) -> list[str]:
-        """The public labels of an item. Raises NotFound for an item that may not be asked about."""
-        if item not in self.items:
-            raise NotFound(
-                ja=f"項目「{item}」は「{self.name}」で質問できません。質問できる項目: {'、'.join(self.items)}。",
-                en=f"Item '{item}' of '{self.name}' cannot be asked about; these can: {', '.join(self.items)}.",
-            )
-        return recode.labels(self.items[item])
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """How many children fall in each category of `item`, within each category of `by` if given."""
-
-    item: str
-    epsilon: float
-    by: str | None = None
-    kind: str = field(default="histogram", init=False)
-
-    def __post_init__(self) -> None:
-        if not (
-            isinstance(self.epsilon, int | float)
-            and math.isfinite(self.epsilon)
-            and self.epsilon >= SMALLEST_EPSILON
-        ):
-            raise Unusable(
-                ja=f"epsilon は {SMALLEST_EPSILON} 以上の数で指定してください。",
-                en=f"epsilon must be a number of at least {SMALLEST_EPSILON}.",
-            )
-        if self.by == self.item:
-            raise Unusable(
-                ja="item と by には別の項目を指定してください。", en="item and by must be different items."
-            )
-
-    @property
-    def items(self) -> tuple[str, ...]:
-        return (self.item,) if self.by is None else (self.by, self.item)
+KINDS: Mapping[str, type[Question]] = {
+    kind.kind: kind
+    for kind in (Count, Histogram, Sum, Mean, Variance, Quantile, Contingency, Groups, Regression)
+}
+# A longer name or label is no question, and would only fill the ledger.
+LONGEST = 200
+MOST_NAMES = 50
 
 
 @dataclass(frozen=True)
 class Price:
-    """What a question costs and what it buys: whole millionths of epsilon and the 95 % margin of error."""
+    """What a question costs and what it buys, how epsilon is split, and how many public cells there are."""
 
-    micro: int
-    margin: float
+    loss: Loss
     cells: int
+    precision: Precision
+    parts: tuple[Part, ...]
+
+    @property
+    def micro(self) -> int:
+        return self.loss.micro
 
     @property
     def epsilon(self) -> float:
-        return self.micro / MICRO
+        return self.loss.amount
+
+    @property
+    def margin(self) -> float | None:
+        """The 95 % margin of error; None where it depends on how many children there are."""
+        return self.precision.margin
+
+    def to_json(self) -> dict[str, Any]:
+        """The price as an analyst reads it."""
+        return {
+            "epsilon": self.epsilon,
+            **({"delta": self.loss.delta} if self.loss.delta else {}),
+            "margin_95": self.margin,
+            "margin_unit": self.precision.unit,
+            **({"margin_by_group": by_group(self.precision)} if self.precision.by_group else {}),
+            "smallest_group": self.precision.smallest_group,
+            "cells": self.cells,
+            "split": [
+                {"part": part.name, "draws": part.draws, "epsilon": part.mechanism.cost.epsilon}
+                for part in self.parts
+            ],
+        }
 
 
-def millionths(epsilon: float) -> int:
-    """Whole millionths, rounded up: a charge is never less than what is spent."""
-    return math.ceil(round(epsilon * MICRO, 3))
+def by_group(precision: Precision) -> dict[str, float]:
+    return {str(size): margin for size, margin in precision.by_group.items()}
 
 
-def cells(question: Histogram, source: Source) -> list[tuple[str, ...]]:
-    """Every cell of the answer, in the order of the public labels, empty ones too."""
-    found = list(itertools.product(*(source.labels(item) for item in question.items)))
-    if len(found) > MOST_CELLS:
-        raise Unusable(
-            ja=f"この質問には {len(found)} の区分があります。{MOST_CELLS} 以下になるよう粗い項目を選んでください。",
-            en=f"This question has {len(found)} cells; choose coarser items for at most {MOST_CELLS}.",
-        )
-    return found
-
-
-def price(question: Histogram, source: Source) -> Price:
+def price(question: Question, source: Source) -> Price:
     """The price of a question: a pure function of the question and public metadata."""
-    from workbench.privacy.dp.noise import margin, scale
+    expect_labels(question, source)
+    parts = question.parts(source)
+    # What the parts cost together is read from OpenDP's maps, and is never more than what is charged.
+    if sum(part.mechanism.cost.epsilon for part in parts) > question.loss.amount * (1 + 1e-12):
+        raise AssertionError("the parts of a question cost more than the question")
+    return Price(question.loss, len(question.cells(source)), question.precision(source), parts)
 
-    return Price(
-        micro=millionths(question.epsilon),
-        margin=margin(scale(sensitivity=source.rows_per_household, epsilon=question.epsilon)),
-        cells=len(cells(question, source)),
+
+def expect_labels(question: Question, source: Source) -> None:
+    """Raise unless `where` names public labels: Unusable, or NotFound for an item that has none."""
+    for item, labels in question.where:
+        if not labels or not set(labels) <= set(source.labels(item)):
+            raise Unusable(
+                ja=f"where の「{item[:LONGEST]}」には、公開の区分だけを1つ以上指定してください。",
+                en=f"where names public labels of '{item[:LONGEST]}' only, at least one.",
+            )
+
+
+def describe(question: Question) -> dict[str, Any]:
+    """The question as the ledger and the log keep it."""
+    fields = {field.name: getattr(question, field.name) for field in dataclasses.fields(question)}
+    said = {name: plain(value) for name, value in fields.items() if name not in ("epsilon", "where")}
+    where = {item: list(labels) for item, labels in question.where}
+    return {
+        "kind": question.kind,
+        **said,
+        **({"where": where} if where else {}),
+        "epsilon": str(question.epsilon),
+    }
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def name(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST:
+        raise TypeError
+    return value
+
+
+def names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MOST_NAMES:
+        raise TypeError
+    return tuple(name(one) for one in value)
+
+
+def where(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if not isinstance(value, Mapping) or len(value) > MOST_NAMES:
+        raise TypeError
+    return tuple((name(item), names(labels)) for item, labels in sorted(value.items()))
+
+
+def number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+# How each field of a question is read from a request; a field that is not here is no part of a question.
+FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "item": name,
+    "by": lambda value: None if value is None else name(value),
+    "items": names,
+    "on": names,
+    "at": number,
+    "whole": flag,
+    "where": where,
+    "epsilon": number,
+}
+
+
+def from_request(request: Mapping[str, Any]) -> Question:
+    """
+    The question in a request from a notebook. Raises Unusable when it is none.
+
+    A field that the kind does not have is refused: nobody asks for a seed or for a larger budget by the way.
+    """
+    kind = request.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise no_question()
+    asked = {field: value for field, value in request.items() if field != "kind"}
+    if not set(asked) <= {field.name for field in dataclasses.fields(KINDS[kind])}:
+        raise no_question()
+    try:
+        return KINDS[kind](**{field: FIELDS[field](value) for field, value in asked.items()})
+    except (TypeError, KeyError, OverflowError):
+        raise no_question() from None
+
+
+def no_question() -> Unusable:
+    return Unusable(
+        ja=f"質問の形が正しくありません。使える質問は {'・'.join(KINDS)} です。例：histogram(item, by=…, epsilon=…)。",
+        en=f"This is not a question; the kinds are {', '.join(KINDS)}, as in histogram(item, by=…, epsilon=…).",
     )
-
-
-def from_request(request: Mapping[str, Any]) -> Histogram:
-    """The question in a request from a notebook. Raises Unusable when it is none."""
-    by = request.get("by")
-    if (
-        request.get("kind") != "histogram"
-        or not isinstance(request.get("item"), str)
-        or not isinstance(by, str | None)
-    ):
-        raise Unusable(
-            ja="質問の形が正しくありません。histogram(item, by=…, epsilon=…) を使ってください。",
-            en="This is not a question; use histogram(item, by=…, epsilon=…).",
-        )
-    return Histogram(item=request["item"], by=by, epsilon=request.get("epsilon", math.nan))

@@ -11,12 +11,12 @@ import io
 import json
 from typing import Any
 
-from workbench.data.register import Item, ItemRole
-from workbench.errors import Refused
+from workbench.data.register import Item, ItemRole, Kind
+from workbench.errors import Refused, Unusable
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.dp.answer import Answer, answer
 from workbench.privacy.dp.ledger import Ledger
-from workbench.privacy.dp.questions import Histogram, Source
+from workbench.privacy.dp.questions import Histogram, Number, Source
 from workbench.privacy.dp.terms import Use
 from workbench.release.prepare.draft import Draft, write_json
 from workbench.release.prepare.rows import ladder
@@ -51,22 +51,38 @@ def dp_tables(draft: Draft) -> None:
 def questions(draft: Draft) -> dict[str, Any]:
     """The questions that may be asked, as published: ledger, year, bound, and each item's categories."""
     time = draft.room.project.time
-    items = {
-        item.name: spec for item in draft.wanted if (spec := public_labels(draft, item)) and item.name != time
-    }
+    offered = [
+        item for item in draft.wanted if item.name != time and item.role is not ItemRole.DIRECT_IDENTIFIER
+    ]
+    items = {item.name: spec for item in offered if (spec := public_labels(draft, item))}
     return {
         "schema": "workbench-questions/1",
         "source": ledger_name(draft.room.project),
         "year": None if time is None else int(draft.source[time].iloc[draft.scope].max()),
         "rows_per_household": 3,
         "items": items,
+        "numbers": {item.name: bounds for item in offered if (bounds := public_bounds(item))},
+        "open": [item.name for item in offered if item.kind is Kind.CODE],
     }
+
+
+def public_bounds(item: Item) -> dict[str, Any] | None:
+    """The register's range of a number; None for an item without one, or with one too wide to count in."""
+    if item.kind not in (Kind.INTEGER, Kind.NUMBER) or item.minimum is None or item.maximum is None:
+        return None
+    whole = item.kind is Kind.INTEGER
+    bounds: dict[str, Any] = {"minimum": item.minimum, "maximum": item.maximum, "whole": whole}
+    try:
+        Number(**bounds)
+    except Unusable:
+        return None
+    return bounds
 
 
 def public_labels(draft: Draft, item: Item) -> dict[str, Any] | None:
     """The item at the finest level with few enough categories: a function of its ladder alone."""
     hierarchy: Hierarchy | None = ladder(draft, item)
-    if hierarchy is None or item.role is ItemRole.DIRECT_IDENTIFIER:
+    if hierarchy is None:
         return None
     for level in range(hierarchy.height):
         spec = dict(hierarchy.recode(level))
@@ -97,7 +113,7 @@ def asked_one(draft: Draft, source: Source, item: str, by: str | None, *, share:
         analyst=f"release:{draft.release}",
         purpose=draft.room.project.purpose,
         use=Use.TABLES,
-        order=home.generator(f"bound {purpose}"),
+        key=home.entropy(f"bound {purpose}"),
         demonstration=home.entropy(f"noise {purpose}") if home.is_demonstration else None,
     )
 
@@ -107,7 +123,7 @@ def described(number: int, given: Answer) -> dict[str, Any]:
         "file": f"tables/{number:02d}.csv",
         "items": list(given.items),
         "epsilon_micro": given.price.micro,
-        "margin_95": round(given.price.margin, 2),
+        "margin_95": round(given.price.margin or 0.0, 2),
         "cells": given.price.cells,
     }
 
@@ -117,7 +133,7 @@ def write_csv(draft: Draft, name: str, given: Answer) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([*given.items, "count"])
-    writer.writerows([*cell, count] for cell, count in given.rows)
+    writer.writerows([*cell, count] for cell, count in given.counts)
     path = draft.bundle / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(text.getvalue().encode("utf-8-sig"))
