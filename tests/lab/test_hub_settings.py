@@ -23,6 +23,7 @@ PROVIDER = {
     "authorize_url": "https://idp.example/authorize",
     "token_url": "https://idp.example/token",
     "userdata_url": "https://idp.example/userinfo",
+    "jwks_url": "https://idp.example/keys",
     "callback_url": "https://hub.example/hub/oauth_callback",
     "client_id": "workbench",
     "acr": ["mfa"],
