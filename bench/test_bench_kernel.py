@@ -49,6 +49,7 @@ def interleaved(tmp_path, mode: Mode, *, pairs: int) -> list[tuple[float, float]
         verbs={},
         mode=mode,
     ) as session:
+        session.acknowledge(how="command")
 
         def ours() -> float:
             return started(AsyncKernelManager(kernel_name=KERNEL, kernel_spec_manager=Kernels(room=session)))

@@ -138,6 +138,7 @@ def our_server(folder: Path, *, port: int) -> Iterator[Server]:
             "X-XSRFToken": proof,
             "Content-Type": "application/json",
         }
+        server.ask("POST", "/workbench/notice")
         yield server
         process.terminate()
 

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from selenium import webdriver
@@ -123,13 +124,17 @@ class Page:
 
     def run_all(self) -> None:
         """Run every cell of the open notebook, by the menu, once its kernel is there."""
-        self.wait(self.kernel_is_idle, "an idle kernel")
-        for button in self.shown(".jp-Dialog .jp-mod-accept"):  # a notice that nobody has read yet
-            button.click()
+        self.wait(self.kernel_was_started, "an idle kernel")
         self.gone(".jp-Dialog")
         self.click(".lm-DockPanel-tabBar .lm-mod-current")
         self.all(".lm-MenuBar-item")[RUN].click()
         self.click(".lm-Menu-item[data-command='runmenu:run-all']")
+
+    def kernel_was_started(self) -> bool:
+        """No kernel starts before the notice was read, which may be shown at any moment until then."""
+        for button in self.shown(".jp-Dialog .jp-mod-accept"):
+            button.click()
+        return self.kernel_is_idle()
 
     def kernel_is_idle(self) -> bool:
         """The indicator alone says so before there is a kernel; its name in the toolbar comes with it."""
@@ -187,6 +192,7 @@ class Lab:
     address: str
     secret: bytes
     place: Path  # where it was started, and must leave nothing
+    passphrase: str
 
     @property
     def code(self) -> str:
@@ -389,9 +395,39 @@ def open_lab(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             secret = secret_of(furnished.parent / "authenticator")
             command = [sys.executable, "-c", SERVER, str(folder), str(free_port())]
             address = opened.enter_context(running(command, env={"WORKBENCH_LANG": language}))
-            return Lab(Home.open(folder), address, secret, place)
+            return Lab(Home.open(folder), address, secret, place, PASSPHRASE)
 
         yield start
+
+
+HUB = "from workbench.cli import main; main()"
+
+
+@pytest.fixture
+def open_hub(furnished: Path, tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
+    """Starts a team's hub as its command does, on a home of its own, in a language."""
+    with contextlib.ExitStack() as opened:
+
+        def start(language: str) -> Lab:
+            home = Home.open(shutil.copytree(furnished, tmp_path / "home"))
+            port = free_port()
+            command = [sys.executable, "-c", HUB, "hub", "--port", str(port)]
+            env = {"WORKBENCH_HOME": str(home.path), "WORKBENCH_LANG": language}
+            (tmp_path / "empty").mkdir()
+            address = opened.enter_context(running(command, env=env, cwd=tmp_path / "empty"))
+            until = time.monotonic() + PATIENCE
+            while not answers(f"{address}/hub/login") and time.monotonic() < until:
+                time.sleep(0.5)
+            secret = secret_of(furnished.parent / "authenticator")
+            return Lab(home, address, secret, tmp_path / "empty", PASSPHRASE)
+
+        yield start
+
+
+def answers(address: str) -> bool:
+    with contextlib.suppress(OSError), urlopen(address, timeout=5) as answer:  # noqa: S310 - our own hub
+        return bool(answer.status == 200)
+    return False
 
 
 @contextlib.contextmanager
@@ -421,7 +457,7 @@ def running(command: list[str], *, env: dict[str, str], cwd: Path | None = None)
         finally:
             server.send_signal(signal.SIGTERM)
             try:
-                server.wait(timeout=20)
+                server.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 server.kill()
 

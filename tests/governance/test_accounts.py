@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from workbench.cli.account import account
-from workbench.errors import NotFound, Refused, Unprotected, Untrusted, Unusable
+from workbench.errors import NotFound, Refused, Unprotected, Untrusted, Unusable, Usage
 from workbench.governance import accounts as module
 from workbench.governance import one_time_codes, passphrase
 from workbench.governance.accounts import FIRST_WAIT, LONGEST_WAIT, MOST_FAILURES, Accounts, account_key
@@ -457,3 +457,78 @@ def test_in_a_demonstration_the_secrets_repeat(demonstration, tmp_path):
 
     assert secret_of(first) == demonstration.entropy("authenticator oka 1", size=one_time_codes.SECRET)
     assert secret_of(first) != secret_of(again)
+
+
+class TestOnesOwnChange:
+    NEW = "梅の下で four dogs sleep"
+
+    def test_the_owner_changes_the_passphrase_and_every_log_in_ends(self, accounts, state, clock, code):
+        login = accounts.log_in("mori", WORDS, code())
+        clock.passes(STEP)
+
+        made = accounts.change("mori", WORDS, code(), new_words=self.NEW, new_authenticator=False)
+
+        assert made is None
+        assert not accounts.holds(login)
+        clock.passes(STEP)
+        refused(accounts, "mori", WORDS, code())
+        clock.passes(STEP)
+        assert accounts.holds(accounts.log_in("mori", self.NEW, code()))
+        changed = [record for record in state.log.records() if record["event"] == "account.changed"]
+        assert [record["details"] for record in changed] == [{"person": "mori", "what": ["passphrase"]}]
+        assert changed[0]["actor"] == "mori"
+
+    def test_a_new_authenticator_makes_the_old_one_and_its_recovery_codes_worthless(
+        self, accounts, mori, clock, code
+    ):
+        """A lost telephone: one recovery code, and the rest are new."""
+        made = accounts.change("mori", WORDS, mori.recovery_codes[0], new_words=None, new_authenticator=True)
+
+        clock.passes(STEP)
+        for old in (code(), mori.recovery_codes[1]):
+            refused(accounts, "mori", WORDS, old)
+        assert accounts.log_in("mori", WORDS, code_at(secret_of(made), clock.now))
+        assert accounts.log_in("mori", WORDS, made.recovery_codes[0])
+
+    @pytest.mark.parametrize("what", ["words", "code", "used code", "locked"])
+    def test_attack_a_change_without_the_whole_proof(self, accounts, state, clock, code, what):
+        if what == "used code":
+            accounts.log_in("mori", WORDS, code())
+        if what == "locked":
+            accounts.lock("mori", actor="oka")
+        words = "not the words at all" if what == "words" else WORDS
+        given = "000000" if what == "code" else code()
+        before = accounts.all(), failures(state)
+
+        with pytest.raises(Refused, match="ログインできません"):
+            accounts.change("mori", words, given, new_words=self.NEW, new_authenticator=True)
+
+        assert len(failures(state)) == len(before[1]) + 1
+        assert accounts.all()[0].recovery_codes == before[0][0].recovery_codes
+        if what != "locked":
+            assert accounts.all()[0].failures == 1
+            clock.passes(2 * STEP)
+            assert accounts.log_in("mori", WORDS, code())
+
+    @pytest.mark.parametrize("new", [None, WORDS])
+    def test_nothing_new_is_said_so_and_takes_no_code(self, accounts, code, new):
+        with pytest.raises(Usage):
+            accounts.change("mori", WORDS, code(), new_words=new, new_authenticator=False)
+        assert accounts.log_in("mori", WORDS, code())
+
+    def test_a_weak_one_is_refused(self, accounts, code):
+        with pytest.raises(Unusable):
+            accounts.change("mori", WORDS, code(), new_words="short", new_authenticator=False)
+        assert accounts.log_in("mori", WORDS, code())
+
+    def test_by_command(self, home, mori, accounts):
+        read, write = os.pipe()
+        os.write(write, f"{WORDS}\n{mori.recovery_codes[0]}\n{self.NEW}\n".encode())
+        os.close(write)
+
+        ended = run(home, "change", "mori", "--what", "both", "--passphrase-fd", str(read), "--json")
+
+        os.close(read)
+        assert ended.exit_code == 0, ended.output
+        codes = json.loads(ended.output)["recovery_codes"]
+        assert accounts.log_in("mori", self.NEW, codes[0])

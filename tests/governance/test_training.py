@@ -12,10 +12,13 @@ from workbench.artifact.keys import KeyRing
 from workbench.cli import workbench
 from workbench.errors import NotFound, Refused, Untrusted, Unusable
 from workbench.governance import training
+from workbench.governance.checkpoints import set_place
 from workbench.governance.keys import create_key
 from workbench.governance.people import People, Person, Role
+from workbench.governance.permissions import PERMISSIONS
 from workbench.governance.settings import adopt_policy
-from workbench.governance.training import Kind, Trainings
+from workbench.governance.training import CLOSED, NEEDED, Kind, Trainings
+from workbench.release.receiving import receive
 from workbench.state import State
 
 NOW = datetime(2026, 4, 10, 9, tzinfo=UTC)
@@ -236,3 +239,43 @@ def test_by_command(house, tmp_path):
     assert "識別しよう" in given.output
     assert len(run("trained").output.splitlines()) == 2
     assert "open_session" in run("roles").output
+
+
+def test_every_kind_of_training_is_needed_for_an_act_of_the_table_of_permissions():
+    assert set(Kind) == {kind for kinds in NEEDED.values() for kind in kinds}
+    assert NEEDED.keys() <= PERMISSIONS.keys()
+    assert CLOSED.keys() == NEEDED.keys()
+
+
+@pytest.fixture
+def systems(house, tmp_path):
+    """The acts that take training in running the system, by whom: what each does until it is let in."""
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    return {
+        "set_checkpoint_place": lambda: set_place(house.home, house.state, place, actor="oka"),
+        "import_package": lambda: receive(
+            tmp_path / "none", home=house.home, state=house.state, by="oka", now=datetime.now(UTC)
+        ),
+    }
+
+
+@pytest.mark.parametrize("action", [name for name, kinds in NEEDED.items() if kinds == (Kind.SYSTEM,)])
+def test_attack_the_system_is_run_by_who_was_not_trained_for_it(house, systems, action):
+    now = datetime.now(UTC)
+    house.train("oka", by="ueno", on=now.date(), now=now)  # of another kind
+    with pytest.raises(Refused, match=r"システムの管理.*記録がない"):
+        systems[action]()
+
+    house.train("oka", kind=Kind.SYSTEM, by="ueno", on=now.date(), now=now)
+    if action == "import_package":
+        with pytest.raises(Refused, match="分析用の機械"):  # the next question: this is no host
+            systems[action]()
+    else:
+        systems[action]()
+
+
+def test_the_systems_training_is_needed_where_the_policy_asks_for_it(house, systems):
+    adopt_policy(house.state, profile="standard", actor="oka")
+
+    systems["set_checkpoint_place"]()

@@ -2,16 +2,21 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import textwrap
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlencode
 
 import nbformat
 import pytest
 
+import workbench
 from workbench.artifact.keys import KeyRing
 from workbench.artifact.trust import ADMITTERS
 from workbench.demo.cast import PASSPHRASE
@@ -21,7 +26,7 @@ from workbench.governance.people import People, Person, Role
 from workbench.home import Home
 from workbench.lab import quota, run_folder
 from workbench.lab.probe import why_not_available
-from workbench.lab.sandbox import launch_command
+from workbench.lab.sandbox import OWNERS, launch_command
 from workbench.lab.session import Session
 from workbench.lab.workspace import Workspace
 from workbench.state import State
@@ -104,8 +109,11 @@ def open_session(home, state, dataset, monkeypatch):
             "trusted": b'{"keys": {}}',
             "verbs": {"echo": lambda _, request: request.get("say")},
         }
+        noticed = changes.pop("noticed", True)
         session = Session(home, state, **(given | changes))
         opened.append(session)
+        if noticed:
+            session.acknowledge(how="command")
         return session
 
     yield open_one
@@ -224,6 +232,11 @@ class Lab:
         self.link = link
         assert self.status(f"/start?link={link}") == 302
         assert self.status("/lab") == 200
+        return self.acknowledge()
+
+    def acknowledge(self):
+        """Read the notice, as the page has it acknowledged: no kernel starts before."""
+        assert self.status("/workbench/notice", method="POST", body={}) == 200
         return self
 
     def log_in(self, name, words, code):
@@ -236,14 +249,16 @@ class Lab:
         """The same server as somebody meets it who has no cookies."""
         return type(self)(self.home, self.base, workspace=self.workspace)
 
-    def enter(self):
-        """Log in with the passphrase and the next recovery code of the demonstration."""
+    def enter(self, *, noticed=True):
+        """Log in with the passphrase and the next recovery code of the demonstration, and read the notice."""
         size = RECOVERY_CODES * RECOVERY_SIZE
         self.codes = self.codes or recovery_codes(
             lambda _: self.home.entropy("recovery analyst-1 1", size=size)
         )
         status = self.log_in("analyst-1", PASSPHRASE, self.codes.pop())[0]
         self.ask("/lab")
+        if status == 302 and noticed:
+            self.acknowledge()
         return status == 302
 
     def leave(self):
@@ -307,3 +322,30 @@ def lab(tmp_path_factory):
     with served(folder, port=18888, environment={"JUPYTER_PATH": str(folder / "jupyter")}) as lab:
         lab.outside = folder / "outside"
         yield lab
+
+
+@pytest.fixture
+def ordinary_python():
+    """An interpreter that an ordinary user can read, and how a process is started as that user."""
+    if os.geteuid() != 0:
+        yield sys.executable, {}
+        return
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    python = shutil.which(name, path="/usr/bin:/usr/local/bin")
+    packages, code = sysconfig.get_path("purelib"), Path(workbench.__file__).parents[1]
+    who = {"user": OWNERS[2], "group": OWNERS[2]}
+
+    def readable(path):
+        return subprocess.run(["test", "-r", path, "-a", "-x", path], **who).returncode == 0
+
+    if python is None or not all(readable(path) for path in (packages, code)):
+        pytest.skip("no interpreter here that an ordinary user can read")
+    place = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    place.chmod(0o755)
+    (place / "bin").mkdir()
+    (place / "bin" / "python").symlink_to(python)
+    (place / "pyvenv.cfg").write_text(f"home = {Path(python).parent}\n")
+    (place / "lib" / Path(python).name).mkdir(parents=True)
+    (place / "lib" / Path(python).name / "site-packages").symlink_to(packages)
+    yield place / "bin" / "python", who
+    shutil.rmtree(place)

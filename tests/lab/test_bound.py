@@ -342,6 +342,7 @@ from workbench.lab.session import Session
 
 home = Home.open(Path(sys.argv[1]))
 session = Session(home, State.open(home), analyst="analyst-2", project="p", datasets={{}}, trusted=b"{{}}", verbs={{}})
+session.acknowledge(how="command")
 
 async def story():
     manager = AsyncKernelManager(kernel_name="workbench", kernel_spec_manager=Kernels(room=session))

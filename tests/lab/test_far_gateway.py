@@ -495,6 +495,7 @@ from workbench.state import State
 home = Home.open(Path(sys.argv[1]))
 book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(sys.argv[2])])
 with open_session(home, State.open(home), analyst="mori", project="attendance") as session:
+    session.acknowledge(how="command")
     ran = run_notebook(nbformat.writes(book).encode(), session, name="a.ipynb")
 print(ran.cells[0].outputs)
 """

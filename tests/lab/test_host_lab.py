@@ -44,6 +44,7 @@ def test_a_notebook_runs_on_a_host_and_says_that_there_is_no_link(host, notebook
     purpose = chosen_project(state, None, home=host)
 
     with open_session(host, state, analyst="mori", project=purpose) as session:
+        session.acknowledge(how="command")
         ran = run_notebook(notebook(CODE), session, name="a.ipynb")
 
     assert texts(ran) == ["0\nRefused"]

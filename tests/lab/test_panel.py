@@ -6,13 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from workbench.audit import Event
 from workbench.errors import NotFound
 from workbench.lab import page, panel
 from workbench.lab.doors import ALLOWED
 from workbench.release import checks
 from workbench.release.requests import PROTECTIONS
-from workbench.state import State
 
 STATIC = page.EXTENSIONS / "workbench-panel"
 
@@ -134,16 +132,6 @@ def test_the_meter_tells_what_was_shown_and_where_the_warning_is(lab):
     told = json.loads(lab.ask("/workbench/meter")[2])
 
     assert told["shown"] < told["limit"] < told["most"]
-
-
-def test_the_notice_is_acknowledged_once_and_is_in_the_log(lab):
-    assert not json.loads(lab.ask("/workbench/panel")[2])["noticed"]
-    assert lab.status("/workbench/notice", method="POST", body={}) == 200
-    assert json.loads(lab.ask("/workbench/panel")[2])["noticed"]
-    state = State.open(lab.home)
-    events = [record["event"] for record in state.log.records()]
-    state.close()
-    assert events.count(Event.NOTICE_ACKNOWLEDGED) == 1
 
 
 def test_what_is_asked_for_can_be_taken_back(lab):

@@ -368,6 +368,7 @@ def killed_at(home, notebook, *, arrange) -> Log:
             state = State.open(home)
             given = {"analyst": "analyst-1", "project": "p", "datasets": {}, "trusted": b"{}", "verbs": {}}
             session = Session(home, state, **given)
+            session.acknowledge(how="command")
             arrange(session)
             run_notebook(notebook("open('ran.txt', 'w').write('x')"), session, name="n.ipynb")
         finally:

@@ -18,6 +18,7 @@ from workbench.audit import Event
 from workbench.lab import cgroups
 from workbench.lab.doors import ALLOWED
 from workbench.lab.limits import MB, Limits
+from workbench.lab.looked_at import LOOKS
 from workbench.state import State
 
 GROUPS = cgroups.make(Limits(memory=1024 * MB))
@@ -270,6 +271,26 @@ class TestKernelMessages:
             return kinds
 
         assert not {"debug_reply", "comm_close"} & asyncio.run(story())
+
+    @pytest.mark.parametrize("kind", sorted(LOOKS))
+    def test_attack_code_that_is_only_looked_at_is_in_no_log(self, lab, kind):
+        code = f"seen_{kind}."
+
+        async def story():
+            socket = await connect(lab, start_kernel(lab))
+            await execute(socket, "1")
+            asked = await send(socket, kind, {"code": code, "cursor_pos": len(code), "detail_level": 0})
+            while True:
+                answer, content = await receive(socket)
+                if content["parent"] == asked and answer == kind.replace("request", "reply"):
+                    socket.close()
+                    return
+
+        asyncio.run(story())
+        state = State.open(lab.home)
+        looked = [r["details"] for r in state.log.records() if r["event"] == Event.CODE_LOOKED_AT]
+        state.close()
+        assert [one["kind"] for one in looked if one["source"] == code] == [kind]
 
     def test_another_protocol_in_which_nothing_would_be_logged_is_not_spoken(self, lab):
         async def story():

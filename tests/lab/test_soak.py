@@ -81,6 +81,7 @@ async def story(session):
 
 with Session(home, State.open(home), analyst=analyst, project="soak", datasets={"child-year-1.0.0": dataset},
              trusted=b'{"keys": {}}', verbs={"echo": lambda _, request: request.get("say")}) as session:
+    session.acknowledge(how="command")
     asyncio.run(story(session))
 """
 

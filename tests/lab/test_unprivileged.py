@@ -2,55 +2,23 @@
 
 import json
 import os
-import shutil
 import subprocess
-import sys
-import sysconfig
-import tempfile
-from pathlib import Path
 
 import pytest
 
-import workbench
 from workbench.lab.acts import ACTS
 from workbench.lab.residual import Room, of_room
-from workbench.lab.sandbox import OWNERS
 
-USER = OWNERS[2]
 COMMAND = "from workbench.cli import main; main()"
 
 
 @pytest.fixture
-def ordinary():
-    """Runs `workbench` as an ordinary user, with an interpreter that this user can read."""
-    if os.geteuid() != 0:
-        yield lambda *words: run([sys.executable, "-c", COMMAND, *words])
-        return
-    python = shutil.which(
-        f"python{sys.version_info[0]}.{sys.version_info[1]}", path="/usr/bin:/usr/local/bin"
-    )
-    packages, code = sysconfig.get_path("purelib"), Path(workbench.__file__).parents[1]
-    place = Path(tempfile.mkdtemp(dir="/var/tmp"))
-    place.chmod(0o755)
-    if python is None or not all(readable(path) for path in (packages, code)):
-        pytest.skip("no interpreter here that an ordinary user can read")
-    (place / "bin").mkdir()
-    (place / "bin" / "python").symlink_to(python)
-    (place / "pyvenv.cfg").write_text(f"home = {Path(python).parent}\n")
-    (place / "lib" / Path(python).name).mkdir(parents=True)
-    (place / "lib" / Path(python).name / "site-packages").symlink_to(packages)
-    yield lambda *words: run([place / "bin" / "python", "-c", COMMAND, *words], user=USER, group=USER)
-    shutil.rmtree(place)
-
-
-def readable(path):
-    return subprocess.run(["test", "-r", path, "-a", "-x", path], user=USER, group=USER).returncode == 0
-
-
-def run(command, **who):
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd="/", env={"PATH": os.environ["PATH"], "HOME": "/"}, **who
-    )
+def ordinary(ordinary_python):
+    """Runs `workbench` as an ordinary user."""
+    python, who = ordinary_python
+    env = {"PATH": os.environ["PATH"], "HOME": "/"}
+    given = {"capture_output": True, "text": True, "cwd": "/", "env": env, **who}
+    return lambda *words: subprocess.run([python, "-c", COMMAND, *words], **given)
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ class Event(StrEnum):
     PACKAGE_RECEIVED = "package.received"
     ACCOUNT_ADDED = "account.added"
     ACCOUNT_RESET = "account.reset"
+    ACCOUNT_CHANGED = "account.changed"
     ACCOUNT_LOCKED = "account.locked"
     ACCOUNT_UNLOCKED = "account.unlocked"
     ACCOUNT_LINKED = "account.linked"
@@ -58,10 +59,12 @@ class Event(StrEnum):
     GATEWAY_REMOVED = "gateway.removed"
     GATEWAY_PINNED = "gateway.pinned"
     GATEWAY_REFUSED = "gateway.refused"
+    HUB_STARTED = "hub.started"
     KERNEL_STARTED = "kernel.started"
     KERNEL_STOPPED = "kernel.stopped"
     KERNEL_REFUSED = "kernel.refused"
     CELL_EXECUTED = "cell.executed"
+    CODE_LOOKED_AT = "code.looked_at"
     OUTPUT_SENT = "output.sent"
     FILE_SHOWN = "file.shown"
     OUTPUT_METERED = "output.metered"
@@ -74,6 +77,9 @@ class Event(StrEnum):
     QUESTION_RESERVED = "question.reserved"
     QUESTION_SETTLED = "question.settled"
     QUESTION_KEPT = "question.kept"
+    MODEL_TRAINED = "model.trained"
+    EVALUATION_COUNTED = "evaluation.counted"
+    METRICS_READ = "metrics.read"
     CANDIDATE_SUBMITTED = "candidate.submitted"
     DATA_REQUESTED = "data.requested"
     DATA_REQUEST_MOVED = "data.request_moved"
@@ -131,10 +137,14 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.PACKAGE_RECEIVED: keys("package home manifests revocations"),
     Event.ACCOUNT_ADDED: keys("person"),
     Event.ACCOUNT_RESET: keys("person"),
+    # By its owner, with passphrase and code; `what` names what is new: passphrase, authenticator.
+    Event.ACCOUNT_CHANGED: keys("person what"),
     Event.ACCOUNT_LOCKED: keys("person"),
     Event.ACCOUNT_UNLOCKED: keys("person"),
-    Event.ACCOUNT_LINKED: keys("person issuer"),
-    # `login` is one log-in, whose cookie or token it is not; how it ended: logged_out, idle, too_long, ended.
+    # `subject` is a digest of the issuer and its name for the person.
+    Event.ACCOUNT_LINKED: keys("person issuer subject"),
+    # `login` is one log-in, whose cookie or token it is not; how it ended: logged_out, idle, too_long,
+    # changed (passphrase or authenticator, by its owner), ended.
     Event.LOGGED_IN: keys("login person method"),
     Event.LOGGED_OUT: keys("login person reason"),
     # A name that nobody has is not written down: people type their passphrase there by mistake.
@@ -146,10 +156,14 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.GATEWAY_REMOVED: keys("host analyst"),
     Event.GATEWAY_PINNED: keys("certificate address"),
     Event.GATEWAY_REFUSED: keys("address reason"),
+    # With TLS also `valid_until`, of its certificate.
+    Event.HUB_STARTED: keys("address port tls root"),
     Event.KERNEL_STARTED: keys("session"),
     Event.KERNEL_STOPPED: keys("session"),
     Event.KERNEL_REFUSED: keys("session protection"),
     Event.CELL_EXECUTED: keys("session cell"),
+    # Completed or explained by the kernel, and not run.
+    Event.CODE_LOOKED_AT: keys("session cell kind sha256 source"),
     Event.OUTPUT_SENT: keys("session cell outputs"),
     Event.FILE_SHOWN: keys("session name size sha256"),
     Event.OUTPUT_METERED: keys("session person day bytes"),
@@ -164,6 +178,10 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.QUESTION_RESERVED: keys("question dataset year purpose use loss sha256"),
     Event.QUESTION_SETTLED: keys("question"),
     Event.QUESTION_KEPT: keys("question"),
+    # A number about synthetic rows is one about the children they were made from; so each is counted.
+    Event.EVALUATION_COUNTED: keys("table subject kind used allowed"),
+    Event.METRICS_READ: keys("request metrics"),
+    Event.MODEL_TRAINED: keys("model question guarantee release"),
     Event.CANDIDATE_SUBMITTED: keys("session name version notebook"),
     Event.DATA_REQUESTED: keys("data_request kind"),
     Event.DATA_REQUEST_MOVED: keys("data_request standing"),

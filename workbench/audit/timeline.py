@@ -30,6 +30,8 @@ WORDS: dict[str, tuple[str, str]] = {
     Event.KERNEL_STOPPED: ("カーネル終了", "kernel ended"),
     Event.KERNEL_REFUSED: ("カーネルを起動できず（{protection}）", "no kernel ({protection})"),
     Event.CELL_EXECUTED: ("セル実行 {first_line}", "cell run {first_line}"),
+    Event.CODE_LOOKED_AT: ("コードの補完・説明 {first_line}", "code completed or explained {first_line}"),
+    Event.NOTICE_ACKNOWLEDGED: ("「分析を始める前に」を確認", "notice acknowledged"),
     Event.OUTPUT_SENT: ("出力 {kinds}", "output {kinds}"),
     Event.OUTPUT_WARNED: ("警告：{day} の表示量が {bytes} B", "warning: {bytes} B shown on {day}"),
     Event.OUTPUT_STOPPED: ("上限：{day} の表示量が {bytes} B", "limit: {bytes} B shown on {day}"),

@@ -11,6 +11,7 @@ from workbench.errors import Unusable
 from workbench.home import Home
 
 LONGEST = 1024
+WHAT = ("passphrase", "authenticator", "both")
 TAKE_AWAY = """{person}
 認証アプリで次の図か文字を読み取ってください / Read this with an authenticator application:
 {picture}
@@ -64,6 +65,40 @@ def reset(*, home: Home, person: str, passphrase_fd: int | None, actor: str, as_
     """合言葉・認証アプリ・復旧コードを作り直す / New passphrase, authenticator and recovery codes."""
     enrolled = opened(home).reset(person, asked(passphrase_fd), actor=actor)
     tell(enrolled, as_json=as_json)
+
+
+@account.command()
+@click.argument("person")
+@click.option(
+    "--what",
+    type=click.Choice(WHAT),
+    default=WHAT[0],
+    show_default=True,
+    help="何を変えるか / what is made anew",
+)
+@click.option(
+    "--passphrase-fd",
+    type=click.IntRange(0),
+    default=None,
+    help="今の合言葉・確認コード・新しい合言葉を1行ずつ読む記述子 / read present passphrase, code and new passphrase, a line each",
+)
+@json_option
+@pass_home
+def change(*, home: Home, person: str, what: str, passphrase_fd: int | None, as_json: bool) -> None:
+    """本人が合言葉や認証アプリを変える / One's own change of passphrase or authenticator; log-ins end."""
+    has_words = what != "authenticator"
+    words, code, new = typed(has_words) if passphrase_fd is None else read(passphrase_fd, 2 + has_words)
+    made = opened(home).change(
+        person,
+        words,
+        code,
+        new_words=new if has_words else None,
+        new_authenticator=what != "passphrase",
+    )
+    if made is not None:
+        tell(made, as_json=as_json)
+    else:
+        show({"person": person}, as_json=as_json, text=person)
 
 
 @account.command()
@@ -124,13 +159,32 @@ def asked(descriptor: int | None) -> str:
     """The passphrase, typed twice at the terminal, or the first line of what the descriptor gives."""
     if descriptor is None:
         return str(click.prompt("合言葉 / passphrase", hide_input=True, confirmation_prompt=True, err=True))
+    return read(descriptor, 1)[0]
+
+
+def typed(has_new: bool) -> tuple[str, str, str]:
+    """What a change asks its owner for at the terminal; the new passphrase twice."""
+    words = click.prompt("今の合言葉 / present passphrase", hide_input=True, err=True)
+    code = click.prompt("確認コード / code", err=True)
+    new = (
+        click.prompt("新しい合言葉 / new passphrase", hide_input=True, confirmation_prompt=True, err=True)
+        if has_new
+        else ""
+    )
+    return str(words), str(code), str(new)
+
+
+def read(descriptor: int, lines: int) -> tuple[str, str, str]:
+    """So many lines of what the descriptor gives; empty text for the others."""
     try:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.readline(LONGEST).decode().rstrip("\r\n")
+            found = [file.readline(LONGEST).decode().rstrip("\r\n") for _ in range(lines)]
+            first, second, third = [*found, "", ""][:3]
+            return first, second, third
     except (OSError, UnicodeDecodeError):
         raise Unusable(
-            ja=f"記述子 {descriptor} から合言葉を読めません。UTF-8 の1行を渡してください。",
-            en=f"No passphrase can be read from descriptor {descriptor}; hand over one line of UTF-8.",
+            ja=f"記述子 {descriptor} から合言葉を読めません。UTF-8 の行を渡してください。",
+            en=f"No passphrase can be read from descriptor {descriptor}; hand over lines of UTF-8.",
         ) from None
 
 

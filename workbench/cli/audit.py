@@ -41,11 +41,16 @@ def audit() -> None:
 def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | None, as_json: bool) -> None:
     """改ざん・削除・挿入・入替・切取り・作り直しがないか確かめる / Check that nothing was changed, removed, added or made again."""
     from workbench.cli.settings import told_as_json, told_as_text
+    from workbench.governance.accounts import Accounts
     from workbench.governance.amounts import otherwise as amounts_otherwise
     from workbench.governance.checkpoints import expect_kept, note_key, read_checkpoint, read_key
+    from workbench.governance.hosts import Hosts
     from workbench.governance.people import People
     from workbench.governance.retold import expect_as_told, people_otherwise
+    from workbench.governance.settings import otherwise as policy_otherwise
     from workbench.governance.signed_settings import findings, otherwise
+    from workbench.lab.expiring import findings as endings
+    from workbench.lab.gateway.certificates import Clients
     from workbench.privacy.dp.ledger import Ledger
     from workbench.state import State
 
@@ -54,6 +59,10 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
     expect_as_told(
         {
             "people": people_otherwise(People(state).all(), records=records),
+            "accounts": Accounts(home, state).otherwise(records),
+            "hosts": Hosts(state).otherwise(records),
+            "far gateways": Clients(state).otherwise(records),
+            "policy": policy_otherwise(state, records),
             "budgets": Ledger(state).otherwise(records),
             "settings": otherwise(home, state, records),
             "amounts": amounts_otherwise(state, records),
@@ -65,7 +74,7 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
             raise no_checkpoint(path)
         verified.expect(read_checkpoint(path, key=read_key(key) if key else note_key(home)))
     held += len(checkpoints)
-    told = list(findings(home, state))
+    told = [*findings(home, state), *endings(home, state, records=records)]
     value = {"verified": True, "records": verified.records, "head": verified.head, "checkpoints": held}
     text = (
         f"監査ログは正常です / the audit log holds: {verified.records} 件 / records, head {verified.head}, "

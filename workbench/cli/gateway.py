@@ -21,13 +21,18 @@ def gateway() -> None:
 @pass_home
 def serve(home: Home, address: str, port: int) -> None:
     """窓口を開く（総括側で） / Open the gateway, in the coordinating body's room."""
+    from workbench.cli.settings import told_as_text
     from workbench.governance.log_process import running
+    from workbench.lab.expiring import findings
     from workbench.lab.gateway.far import FarGateway
     from workbench.lab.gateway.verbs import VERBS
     from workbench.state import State
 
     with running(home):
-        served = FarGateway(home, State.open(home), VERBS, address=address, port=port)
+        state = State.open(home)
+        served = FarGateway(home, state, VERBS, address=address, port=port)
+        for line in told_as_text(list(findings(home, state))):
+            click.echo(line, err=True)
         click.echo(f"{address}:{served.port}\n(Ctrl-C)")
         try:
             served.wait()

@@ -40,7 +40,7 @@ def hub(
     from workbench.state import State
 
     try:
-        from workbench.lab.hub.start import lesser, start
+        from workbench.lab.hub.start import start
     except ImportError:
         raise NotFound(
             ja="チームのハブの部品がありません。pip install 'workbench[team]' で入れてください。",
@@ -49,12 +49,9 @@ def hub(
     with running(home):
         state = State.open(home)
         purpose = chosen_project(state, project, home=home)
-        state.close()
-        less = lesser()
-        if less:
-            click.echo(less, err=True)
         start(
             home,
+            state,
             project=purpose,
             address=address,
             port=port,
@@ -62,4 +59,5 @@ def hub(
             key=key,
             provider=provider,
             announce=lambda url: click.echo(f"{url}\n(Ctrl-C)"),
+            say=lambda line: click.echo(line, err=True),
         )

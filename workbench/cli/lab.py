@@ -87,6 +87,7 @@ def run_one(  # noqa: PLR0917 - click gives them by name
     home: Home, notebook: Path, analyst: str | None, project: str | None, timeout: int, target: Path | None
 ) -> None:
     """ノートブックを囲いの中で実行 / Run a notebook in the sandbox; results stay in the workspace."""
+    from workbench.lab.notice import described
     from workbench.lab.opening import open_session
     from workbench.lab.run import export, run_notebook
 
@@ -94,6 +95,8 @@ def run_one(  # noqa: PLR0917 - click gives them by name
     who, purpose = chosen_analyst(state, analyst), chosen_project(state, project, home=home)
     with open_session(home, state, analyst=who, project=purpose) as session:
         notify(session)
+        click.echo(described(session, tongue=language()), err=True)
+        session.acknowledge(how="command")
         run_notebook(notebook.read_bytes(), session, name=notebook.name, timeout=timeout)
         click.echo(str(session.workspace.folder / notebook.name))
         click.echo(SEEN[language()], err=True)
@@ -205,9 +208,10 @@ def notify(session: "Session") -> None:
     from workbench.cli.settings import told_as_text
     from workbench.governance.signed_settings import findings
     from workbench.governance.training import Trainings
+    from workbench.lab.expiring import findings as endings
 
     lacking = Trainings(session.home, session.state).notice(session.analyst, now=datetime.now(UTC))
-    told = told_as_text(list(findings(session.home, session.state)))
+    told = told_as_text([*findings(session.home, session.state), *endings(session.home, session.state)])
     for notice in [*session.notices(), *([lacking] if lacking else []), *told]:
         click.echo(notice, err=True)
 

@@ -1,5 +1,6 @@
 """`workbench settings`: what the responsible manager sets, signs and looks at again."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from workbench.home import Home
 
 if TYPE_CHECKING:
     from workbench.governance.signed_settings import Finding, Setting
+    from workbench.lab.expiring import Ending
 
 by_option = click.option(
     "--by", "actor", default="workbench", envvar="WORKBENCH_PERSON", help="操作する人 / who does it"
@@ -120,10 +122,10 @@ def line(setting: "Setting") -> str:
     )
 
 
-def told_as_text(found: list["Finding"]) -> list[str]:
+def told_as_text(found: Sequence["Finding | Ending"]) -> list[str]:
     """One line each, in the reader's language."""
     return [f"! {getattr(one, language())}" for one in found]
 
 
-def told_as_json(found: list["Finding"]) -> list[dict[str, Any]]:
-    return [{"setting": one.setting.name, "ja": one.ja, "en": one.en} for one in found]
+def told_as_json(found: Sequence["Finding | Ending"]) -> list[dict[str, Any]]:
+    return [one.to_json() for one in found]

@@ -16,6 +16,7 @@ def notebooks(journey: Journey) -> Figures:
     with open_session(
         journey.home, journey.state, analyst=cast.ANALYST, project=journey.project.purpose
     ) as session:
+        session.acknowledge(how="command")
         for name in NOTEBOOKS:
             if name == NOTEBOOKS[-1] and candidates(journey):
                 continue  # a stopped run has handed its model in already

@@ -9,21 +9,22 @@ What is kept: the passphrase as scrypt leaves it, the authenticator's secret sea
 the recovery codes' digests under that key.
 """
 
+import hashlib
 import hmac
 import secrets
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from workbench.audit import Event
-from workbench.errors import NotFound, Refused, Unprotected, Untrusted
+from workbench.errors import NotFound, Refused, Unprotected, Untrusted, Usage
 from workbench.governance import one_time_codes, passphrase
 from workbench.governance.people import ID, People, Person
 from workbench.governance.settings import policy_in_force
@@ -32,6 +33,7 @@ from workbench.state import State, Transaction, metadata
 
 KEY_FILE, KEY_SIZE, NONCE = "accounts.key", 32, 12
 LONGEST_NAME = 64
+Outcome = TypeVar("Outcome")
 # How long an account waits after failures in a row. NIST SP 800-63B (2017), 5.2.2: waits that grow "e.g. 30
 # seconds up to an hour", and at most 100 failures in a row before the account is closed.
 FIRST_WAIT, LONGEST_WAIT, MOST_FAILURES = 30, 3600, 100
@@ -56,6 +58,10 @@ recovery = sa.Table(
     sa.Column("person", sa.Text, sa.ForeignKey("accounts.person"), primary_key=True),
     sa.Column("digest", sa.Text, primary_key=True),
 )
+
+# What makes an account's proofs anew, and what closes and opens it: `otherwise` counts them.
+MADE_ANEW = frozenset({Event.ACCOUNT_ADDED, Event.ACCOUNT_RESET, Event.ACCOUNT_CHANGED})
+LOCKS = {Event.ACCOUNT_LOCKED: True, Event.ACCOUNT_UNLOCKED: False}
 
 # Which person a provider of identity means by one of its subjects.
 identities = sa.Table(
@@ -148,6 +154,35 @@ class Accounts:
                 actor=actor,
             )
 
+    def change(
+        self, person: str, words: str, code: str, *, new_words: str | None, new_authenticator: bool
+    ) -> Enrolment | None:
+        """
+        The owner's own change: another passphrase, a new authenticator with new recovery codes, or both.
+
+        Asks for passphrase and code as a log-in does, and counts a failure as one: Refused, with one sentence for
+        every reason. Whoever is logged in has to again. Unusable for a weak passphrase; Usage for no change.
+        """
+        if new_words in {None, words} and not new_authenticator:
+            raise nothing_new()
+        owner = self.people.get(person)
+        if new_words is not None:
+            self._expect_strong(owner, new_words)
+        kept = {} if new_words is None else {"passphrase": passphrase.keep(new_words)}
+
+        def changed(transaction: Transaction, row: Any, _: str) -> Enrolment | None:
+            anew, made = {"generation": row.generation + 1, **kept}, None
+            if new_authenticator:
+                transaction.connection.execute(recovery.delete().where(recovery.c.person == person))
+                anew["secret"], made = self._authenticator(transaction, owner, row.generation + 1)
+                anew["last_step"] = 0
+            self._update(transaction, person, **anew)
+            what = [*kept, *(["authenticator"] if new_authenticator else [])]
+            transaction.event(Event.ACCOUNT_CHANGED, actor=person, person=person, what=what)
+            return made
+
+        return self._proven(person, words, code, then=changed)
+
     def lock(self, person: str, *, actor: str) -> None:
         """Close an account until it is unlocked and forget its links; whoever is logged in no longer is."""
         self.people.expect_may(actor, "lock_account")
@@ -175,7 +210,8 @@ class Accounts:
                 )
             row = {"issuer": issuer, "subject": subject, "person": owner.id}
             transaction.connection.execute(identities.insert().values(**row))
-            transaction.event(Event.ACCOUNT_LINKED, actor=actor, person=owner.id, issuer=issuer)
+            told = {"person": owner.id, "issuer": issuer, "subject": subject_digest(issuer, subject)}
+            transaction.event(Event.ACCOUNT_LINKED, actor=actor, **told)
 
     def admit_linked(self, issuer: str, subject: str) -> Login:
         """The log-in of the person that a provider's subject is. Refused for anybody else."""
@@ -226,6 +262,16 @@ class Accounts:
         Raises Refused with one sentence for every reason. Takes a while and much memory on purpose: a server
         calls it in a thread, and answers no refusal sooner than another.
         """
+
+        def opened(transaction: Transaction, row: Any, method: str) -> Login:
+            return self._opened(transaction, self.people.get(row.person), method, row.generation)
+
+        return self._proven(name, words, code, then=opened)
+
+    def _proven(
+        self, name: str, words: str, code: str, *, then: Callable[[Transaction, Any, str], Outcome]
+    ) -> Outcome:
+        """What `then` makes of the account, in the transaction in which its owner proved passphrase and code."""
         name = name.strip() if ID.fullmatch(name.strip()) else ""
         with self.state.reading() as connection:
             known = self._row(connection, name)
@@ -239,7 +285,7 @@ class Accounts:
             if method is not None:
                 kept = {"passphrase": renewed} if renewed else {}
                 self._update(transaction, name, failures=0, waits_until=0.0, **kept)
-                return self._opened(transaction, self.people.get(name), method, row.generation)
+                return then(transaction, row, method)
             self._count_failure(transaction, name, row, reason=str(reason))
         raise not_admitted()
 
@@ -268,9 +314,42 @@ class Accounts:
         return not row.locked and row.generation == login.generation
 
     def log_out(self, login: Login, *, reason: str, **details: Any) -> None:
-        """Record the end of a log-in: logged_out, idle, too_long or ended."""
+        """Record the end of a log-in: logged_out, idle, too_long, changed or ended."""
         told = {"login": login.id, "person": login.person.id, "reason": reason}
         self.state.record(Event.LOGGED_OUT, actor=login.person.id, **told, **details)
+
+    def otherwise(self, records: Iterable[Mapping[str, Any]]) -> list[str]:
+        """
+        The people whose account or links are not what the log's records tell of them.
+
+        Of an account: whether there is one, how often it was made anew, and whether it is locked.
+        """
+        told: dict[str, tuple[int, bool]] = {}
+        links: dict[str, set[str]] = {}
+        for record in records:
+            person = record["details"].get("person", "")
+            if record["event"] in MADE_ANEW:
+                generation, locked = told.get(person, (0, False))
+                told[person] = generation + 1, locked
+            elif record["event"] == Event.ACCOUNT_LINKED:
+                links.setdefault(person, set()).add(record["details"]["subject"])
+            elif record["event"] == Event.ACCOUNT_LOCKED:
+                links.pop(person, None)
+            if record["event"] in LOCKS and person in told:
+                told[person] = told[person][0], LOCKS[record["event"]]
+        with self.state.reading() as connection:
+            rows = connection.execute(sa.select(accounts)).all()
+            linked = connection.execute(sa.select(identities)).all()
+        found = {row.person: (row.generation, row.locked) for row in rows}
+        known: dict[str, set[str]] = {}
+        for row in linked:
+            known.setdefault(row.person, set()).add(subject_digest(row.issuer, row.subject))
+        everybody = told.keys() | found.keys() | links.keys() | known.keys()
+        return sorted(
+            person
+            for person in everybody
+            if (told.get(person), links.get(person)) != (found.get(person), known.get(person))
+        )
 
     def _opened(self, transaction: Transaction, person: Person, method: str, generation: int) -> Login:
         login = Login(secrets.token_hex(8), person, method, generation)
@@ -332,22 +411,30 @@ class Accounts:
         actor: str,
         locked: bool = False,
     ) -> Enrolment:
+        row = {"person": owner.id, "generation": generation, "passphrase": kept, "locked": locked}
+        unused = {"secret": b"", "last_step": 0, "failures": 0, "waits_until": 0.0}
+        transaction.connection.execute(accounts.insert().values(**row, **unused))
+        sealed, enrolled = self._authenticator(transaction, owner, generation)
+        self._update(transaction, owner.id, secret=sealed)
+        transaction.event(event, actor=actor, person=owner.id)
+        return enrolled
+
+    def _authenticator(
+        self, transaction: Transaction, owner: Person, generation: int
+    ) -> tuple[bytes, Enrolment]:
+        """A new secret, sealed, and what its owner takes away; the recovery codes are kept already."""
+
         def drawn(purpose: str) -> Callable[[int], bytes]:
             return lambda size: self.home.entropy(f"{purpose} {owner.id} {generation}", size=size)
 
         secret = drawn("authenticator")(one_time_codes.SECRET)
         codes = one_time_codes.recovery_codes(drawn("recovery"))
-        row = {"person": owner.id, "generation": generation, "passphrase": kept, "locked": locked}
-        unused = {"last_step": 0, "failures": 0, "waits_until": 0.0}
-        sealed = self._sealed(secret, owner.id)
-        transaction.connection.execute(accounts.insert().values(**row, **unused, secret=sealed))
         digests = [one_time_codes.recovery_digest(code, key=self._recovery_key) for code in codes]
         transaction.connection.execute(
             recovery.insert(), [{"person": owner.id, "digest": digest} for digest in digests]
         )
-        transaction.event(event, actor=actor, person=owner.id)
         named = one_time_codes.address(secret, person=owner.id, home=self.home.identity[:16])
-        return Enrolment(owner.id, named, tuple(codes))
+        return self._sealed(secret, owner.id), Enrolment(owner.id, named, tuple(codes))
 
     def _set(self, person: str, event: Event, *, actor: str, **values: Any) -> None:
         with self.state.transaction() as transaction:
@@ -399,6 +486,18 @@ class Accounts:
                 ja=f"{KEY_FILE} がこのホームのアカウントのものではありません。バックアップから鍵を戻してください。",
                 en=f"{KEY_FILE} does not belong to this home's accounts; restore it from a backup.",
             ) from None
+
+
+def nothing_new() -> Usage:
+    return Usage(
+        ja="新しい合言葉を入れるか、認証アプリの作り直しを選んでください。今と同じ合言葉にはできません。",
+        en="Give a new passphrase, or choose a new authenticator; a passphrase is not changed to itself.",
+    )
+
+
+def subject_digest(issuer: str, subject: str) -> str:
+    """A provider's name for somebody, as the log may hold it."""
+    return hashlib.sha256(f"{issuer} {subject}".encode()).hexdigest()
 
 
 def account_key(home: Home) -> bytes:

@@ -7,6 +7,7 @@ outside the home, when one is set, and can be exported for somebody else: an aud
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from workbench.audit.note import NoteKey
 from workbench.errors import NotFound, Refused, Untrusted, Unusable
 from workbench.governance.keys import ensure_role_key
 from workbench.governance.people import FOUNDER, People
+from workbench.governance.training import Trainings
 from workbench.home import Home, create_once, write_atomically
 from workbench.state import State, metadata
 
@@ -142,6 +144,7 @@ def place_of(state: State) -> Path | None:
 def set_place(home: Home, state: State, folder: Path, *, actor: str = FOUNDER) -> None:
     """Name the second place. Refused inside the home: whoever changes the log could change it as well."""
     People(state).expect_may(actor, "set_checkpoint_place")
+    Trainings(home, state).expect(actor, "set_checkpoint_place", now=datetime.now(UTC))
     where = folder.resolve()
     if where.is_relative_to(home.path) or home.path.is_relative_to(where):
         raise Refused(

@@ -8,7 +8,7 @@ its fingerprint. Neither side ever believes a file for having arrived.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,18 @@ class Hosts:
         with self.state.transaction() as transaction:
             transaction.connection.execute(hosts.delete().where(hosts.c.name == name))
             transaction.event(Event.HOST_REMOVED, actor=actor, host=name)
+
+    def otherwise(self, records: Iterable[Mapping[str, Any]]) -> list[str]:
+        """The hosts that are not, in key and kind, what the log's records tell of them; also who is missing."""
+        told: dict[str, tuple[str, bool]] = {}
+        for record in records:
+            details = record["details"]
+            if record["event"] == Event.HOST_ADDED:
+                told[details["host"]] = details["key"], details["portable"]
+            elif record["event"] == Event.HOST_REMOVED:
+                told.pop(details["host"], None)
+        found = {host.name: (host.key, host.portable) for host in self.all()}
+        return sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
 
     def get(self, name: str) -> Host:
         """The host of this name. Raises NotFound."""

@@ -1,5 +1,8 @@
 """The policy in force: a profile and the overrides a person adopted, kept in the state and in the log."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
 from workbench.audit import Event
@@ -24,6 +27,19 @@ def policy_in_force(state: State) -> Policy:
         return load()
     policy = load(row.profile)
     return policy if row.override is None else parse_override(row.override, policy, name="override")
+
+
+def otherwise(state: State, records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The policy in force, by its profile, where it is not the last that the log's records tell of."""
+    # By what a person chose: the digest of a whole policy changes with the version of the workbench.
+    told = [
+        (record["details"]["profile"], record["details"]["overrides"])
+        for record in records
+        if record["event"] == Event.POLICY_OVERRIDDEN
+    ]
+    policy = policy_in_force(state)
+    found = policy.profile, {name: threshold.value for name, threshold in policy.overrides.items()}
+    return [] if found == (told[-1] if told else (load().profile, {})) else [policy.profile]
 
 
 def adopt_policy(state: State, *, profile: str, override: str | None = None, actor: str = FOUNDER) -> Policy:

@@ -116,6 +116,9 @@ class Finding:
     ja: str
     en: str
 
+    def to_json(self) -> dict[str, Any]:
+        return {"setting": self.setting.name, "ja": self.ja, "en": self.en}
+
 
 def today() -> date:
     """The municipality's day."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,8 +40,25 @@ LABELS: dict[Kind, tuple[str, str]] = {
     Kind.SYSTEM: ("システムの管理・運用・セキュリティの研修", "training in running and securing the system"),
     Kind.UNDERTAKING: ("誓約", "undertaking"),
 }
-# What opens a kernel. The training of who runs the system is recorded, and shown to the auditor.
-FOR_A_KERNEL = (Kind.GENERAL, Kind.UNDERTAKING)
+# Which act takes which current records, where the policy asks for them; an act that is not here takes none.
+# Not among them is whatever a first manager needs before there is a second one to record a training.
+NEEDED: Mapping[str, tuple[Kind, ...]] = MappingProxyType(
+    {
+        "open_session": (Kind.GENERAL, Kind.UNDERTAKING),
+        "import_package": (Kind.SYSTEM,),
+        "set_checkpoint_place": (Kind.SYSTEM,),
+    }
+)
+CLOSED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "open_session": ("カーネルを起動できません", "No kernel runs for {person}"),
+        "import_package": ("パッケージを取り込めません", "{person} may take no package in"),
+        "set_checkpoint_place": (
+            "チェックポイントの保管先を決められません",
+            "{person} may not say where checkpoints are kept",
+        ),
+    }
+)
 UNDERTAKING = {
     "ja": (
         "こどもと家庭の機微なデータを扱うことを自覚し、定められた利用目的のためだけに使います。",
@@ -129,22 +147,33 @@ class Trainings:
         """Everybody's records that verify."""
         return [record for person in self.people.all() for record in self.of(person.id).values()]
 
-    def why_not_current(self, person: str, *, now: datetime) -> Refused | None:
-        """What this person lacks for a kernel today, or None."""
-        found = self.of(person)
-        for kind in FOR_A_KERNEL:
+    def why_not_current(self, person: str, *, now: datetime, action: str = "open_session") -> Refused | None:
+        """What this person lacks for the act today (for a kernel, where none is named), or None."""
+        needed = NEEDED.get(action, ())
+        found = self.of(person) if needed else {}
+        for kind in needed:
             record = found.get(kind)
             if record is None:
-                return lacking(person, kind)
+                return lacking(person, kind, action=action)
             if now > from_text(record.valid_until):
-                return run_out(record)
+                return run_out(record, action=action)
         return None
+
+    def why_not(self, person: str, action: str, *, now: datetime) -> Refused | None:
+        """The reason why this person's training keeps them from the act, or None; see `NEEDED` and the policy."""
+        if not policy_in_force(self.state)["training_required"]:
+            return None
+        return self.why_not_current(person, now=now, action=action)
 
     def why_not_kernel(self, person: str, *, now: datetime) -> Refused | None:
         """The reason no kernel runs for this person, or None; None too where the policy asks for no record."""
-        if not policy_in_force(self.state)["training_required"]:
-            return None
-        return self.why_not_current(person, now=now)
+        return self.why_not(person, "open_session", now=now)
+
+    def expect(self, person: str, action: str, *, now: datetime) -> None:
+        """Raise Refused where the person's training keeps them from the act; the founder has no training."""
+        refused = None if person == FOUNDER else self.why_not(person, action, now=now)
+        if refused is not None:
+            raise refused
 
     def notice(self, person: str, *, now: datetime) -> str | None:
         """What to say where a kernel runs for somebody without current records, in both languages; else None."""
@@ -232,8 +261,8 @@ HOW: dict[Kind, tuple[str, str]] = {
         "have a manager record it with 'workbench people train'",
     ),
     Kind.SYSTEM: (
-        "管理責任者に workbench people train で記録してもらってください",
-        "have a manager record it with 'workbench people train'",
+        "管理責任者に workbench people train --kind system で記録してもらってください",
+        "have a manager record it with 'workbench people train --kind system'",
     ),
     Kind.UNDERTAKING: (
         "本人が workbench people undertake で行ってください",
@@ -242,18 +271,22 @@ HOW: dict[Kind, tuple[str, str]] = {
 }
 
 
-def lacking(person: str, kind: Kind) -> Refused:
-    (ja, en), (how_ja, how_en) = LABELS[kind], HOW[kind]
+def lacking(person: str, kind: Kind, *, action: str) -> Refused:
+    (ja, en), (how_ja, how_en), (closed_ja, closed_en) = LABELS[kind], HOW[kind], CLOSED[action]
     return Refused(
-        ja=f"{person} さんの「{ja}」の記録がないため、カーネルを起動できません。{how_ja}。",
-        en=f"No kernel runs for {person}: there is no record of {en}; {how_en}.",
+        ja=f"{person} さんの「{ja}」の記録がないため、{closed_ja}。{how_ja}。",
+        en=f"{closed_en.format(person=person)}: there is no record of {en}; {how_en}.",
     )
 
 
-def run_out(record: Record) -> Refused:
-    (ja, en), (how_ja, how_en) = LABELS[record.kind], HOW[record.kind]
+def run_out(record: Record, *, action: str) -> Refused:
+    (ja, en), (how_ja, how_en), (closed_ja, closed_en) = (
+        LABELS[record.kind],
+        HOW[record.kind],
+        CLOSED[action],
+    )
     day = record.valid_until[:10]
     return Refused(
-        ja=f"{record.person} さんの「{ja}」の有効期限（{day}）が過ぎたため、カーネルを起動できません。{how_ja}。",
-        en=f"No kernel runs for {record.person}: the {en} counted until {day}; {how_en}.",
+        ja=f"{record.person} さんの「{ja}」の有効期限（{day}）が過ぎたため、{closed_ja}。{how_ja}。",
+        en=f"{closed_en.format(person=record.person)}: the {en} counted until {day}; {how_en}.",
     )

@@ -1,7 +1,7 @@
 """
 The one conversation between a page and a kernel, over the server's websocket.
 
-What is asked is in the log, on disk, before the kernel hears of it. The kernel is hostile: what it answers
+What is asked of it about code is in the log, on disk, before the kernel hears of it. The kernel is hostile: what it answers
 is looked at before the page hears of it.
 """
 
@@ -19,6 +19,7 @@ from tornado.web import HTTPError
 
 from workbench.audit import Event
 from workbench.errors import Refused, Unprotected, WorkbenchError
+from workbench.lab.looked_at import LOOKS, Looks, entry_of
 from workbench.lab.outgoing import CELL, MB, MESSAGE, Letter, Said, heard
 from workbench.lab.run import code_digest
 
@@ -42,6 +43,7 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         self._shown: dict[str, int] = {}  # bytes shown of the last pieces of code
         self._noted: dict[str, bool] = {}  # where it was said already that something is too large
         self._unsaid: list[WorkbenchError] = []
+        self._looks = Looks(pass_on=super().handle_incoming_message, refuse=self._answer_no_look)
 
     def connect(self) -> Any:
         """Without waiting for the other side's acknowledgement of each small message (Nagle's algorithm)."""
@@ -68,6 +70,10 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         elif header.get("msg_type") == "input_reply":
             # What is typed into a running cell may be run by it.
             self._record(header, content.get("value"), typed=True)
+        elif header.get("msg_type") in LOOKS:
+            entry = entry_of(self.room, header, str(content.get("code") or ""), kernel=str(self.kernel_id))
+            self._looks.add(incoming_msg, entry, header=header, room=self.room)
+            return
         super().handle_incoming_message(incoming_msg)
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
@@ -161,13 +167,20 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
     def _answer_refused(self, header: dict[str, Any], refused: Refused) -> None:
         """What a kernel would answer to a piece of code that fails: the page does not wait for more."""
         failed = {"ename": "Refused", "evalue": both(refused), "traceback": [both(refused)]}
-        for channel, kind, content in (
-            ("iopub", "error", failed),
-            ("iopub", "status", {"execution_state": "idle"}),
-            ("shell", "execute_reply", failed | {"status": "error", "execution_count": 0}),
-        ):
-            answer = self.session.msg(kind, content=content, parent=header)
-            self.write_message(serialize_msg_to_ws_v1(answer, channel, self.session.pack), binary=True)
+        self._answer(header, "error", failed, channel="iopub")
+        self._answer(header, "status", {"execution_state": "idle"}, channel="iopub")
+        self._answer(header, "execute_reply", failed | {"status": "error", "execution_count": 0})
+
+    def _answer_no_look(self, header: Mapping[str, Any]) -> None:
+        """Nothing is completed or explained: its record could not be written."""
+        kind = str(header["msg_type"]).replace("_request", "_reply")
+        self._answer(header, kind, {"status": "error"})
+
+    def _answer(
+        self, header: Mapping[str, Any], kind: str, content: dict[str, Any], *, channel: str = "shell"
+    ) -> None:
+        answer = self.session.msg(kind, content=content, parent=dict(header))
+        self.write_message(serialize_msg_to_ws_v1(answer, channel, self.session.pack), binary=True)
 
     def _look(self, message: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and content of a message of the one protocol that is spoken here."""

@@ -40,6 +40,7 @@ DOORS: Mapping[str, Row] = MappingProxyType(
         "workbench.lab.hub.room:HubCallback": ("GET", EVERYBODY),
         "workbench.lab.hub.room:HubLogout": ("GET", EVERYBODY),
         "jupyter_server.base.handlers:RedirectWithParams": ("GET", EVERYBODY),  # `/` leads to the page
+        "workbench.lab.identity:AccountPage": ("GET POST", LAB),
         # The page and what it is made of
         "jupyter_server.base.handlers:FileFindHandler": ("GET HEAD", LAB),
         "jupyter_server.base.handlers:Template404": ("GET", LAB),

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import segno
 from jupyter_server.auth import IdentityProvider, User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import HTTPError, RequestHandler, authenticated
 from traitlets import Instance
 
-from workbench.errors import LANGUAGES, WorkbenchError, language
+from workbench.errors import LANGUAGES, Usage, WorkbenchError, language
 from workbench.governance.permissions import Role
 from workbench.lab.reception import Reception, Visit
 
@@ -56,6 +57,7 @@ class LabIdentity(IdentityProvider):
 
     reception: Reception = Instance(Reception, allow_none=True)  # type: ignore[assignment]
     token = ""
+    begin_again = "login"  # where a visitor logs in once more
 
     @property
     def room(self) -> "Session | None":
@@ -74,7 +76,12 @@ class LabIdentity(IdentityProvider):
         return False
 
     def get_handlers(self) -> list[tuple[str, object]]:
-        return [(r"/login", LoginPage), (r"/logout", LogoutPage), (r"/start", StartLink)]
+        return [
+            (r"/login", LoginPage),
+            (r"/logout", LogoutPage),
+            (r"/start", StartLink),
+            (r"/account", AccountPage),
+        ]
 
     def get_cookie_name(self, handler: RequestHandler) -> str:
         # Browsers send cookies to every port of a host: two labs on one machine must not mix theirs up.
@@ -177,6 +184,51 @@ class LogoutPage(Page):
             await self.reception.log_out(visit)
         self.clear_cookie(self.identity_provider.get_cookie_name(self), path=self.base_url)
         self.show("logout.html.j2", here=False)
+
+
+class AccountPage(Page):
+    """The visitor's own passphrase and authenticator: changed with both, after which they log in again."""
+
+    @authenticated
+    def get(self) -> None:
+        self.ask()
+
+    @authenticated
+    async def post(self) -> None:
+        began = time.monotonic()
+        words, code, new, again = (
+            self.get_body_argument(field, "", strip=False) for field in ("passphrase", "code", "new", "again")
+        )
+        anew = self.get_body_argument("authenticator", "") == "new"
+        try:
+            if new != again:
+                raise not_typed_alike()
+            made = await self.reception.change(
+                self.current_user.visit, words, code, new_words=new or None, new_authenticator=anew
+            )
+        except WorkbenchError as refused:
+            await asyncio.sleep(max(0.0, began + REFUSED_AFTER - time.monotonic()))
+            self.set_status(403)
+            self.ask(refused=refused)
+            return
+        picture = segno.make(made.address, error="l", micro=False).svg_data_uri(scale=4) if made else None
+        self.tell(done=True, made=made, picture=picture)
+
+    def ask(self, refused: WorkbenchError | None = None) -> None:
+        said = {"ja": refused.ja, "en": refused.en}[self.tongue] if refused else None
+        has = self.reception.accounts.has(self.reception.person)
+        self.tell(refused=said, has=has)
+
+    def tell(self, **given: Any) -> None:
+        nothing = {"done": False, "made": None, "picture": None, "refused": None, "has": True}
+        self.show("account.html.j2", **nothing | given, begin_again=self.identity_provider.begin_again)
+
+
+def not_typed_alike() -> Usage:
+    return Usage(
+        ja="新しい合言葉が2回で違います。同じものを2回入れてください。",
+        en="The new passphrase was typed in two ways; type the same one twice.",
+    )
 
 
 class StartLink(Page):

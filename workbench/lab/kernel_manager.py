@@ -1,5 +1,7 @@
 """Which kernels the server starts, and which kinds of message it forwards to them."""
 
+import asyncio
+import time
 from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -24,6 +26,8 @@ MESSAGES = (
 )
 
 
+# A notebook that was open the last time asks for its kernel while the notice is still being read.
+NOTICE_SECONDS, LOOK_SECONDS = 60, 0.2
 EXECUTION_STATES = frozenset({*STATES, "restarting", "autorestarting", "terminating", "dead", "unknown"})
 
 
@@ -36,11 +40,19 @@ class LabKernels(AsyncMappingKernelManager):
         """Refuse another kernel before anything is set aside for it: Jupyter would not forget it again."""
         if given.get("kernel_name", KERNEL) not in (None, KERNEL):
             raise HTTPError(403, closed().en)
+        await self._noticed()
         try:
             started: str = await super().start_kernel(kernel_id=kernel_id, path=path, **given)
         except Refused as refused:
             raise HTTPError(403, f"{refused.ja} / {refused.en}") from None
         return started
+
+    async def _noticed(self) -> None:
+        """Wait a while for the session's notice to be acknowledged; whether it was is asked at the start itself."""
+        room, until = self.kernel_spec_manager.room, time.monotonic() + NOTICE_SECONDS
+        while room is not None and not room.noticed and time.monotonic() < until:
+            await asyncio.sleep(LOOK_SECONDS)
+            room = self.kernel_spec_manager.room
 
     def kernel_model(self, kernel_id: str) -> dict[str, Any]:
         """What the page hears of a kernel. It says its state itself: only a word that is one is passed on."""

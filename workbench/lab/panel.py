@@ -20,10 +20,11 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import Application, authenticated
 
 from workbench.artifact.times import from_text
-from workbench.audit import Event
 from workbench.errors import NotFound, Refused, Unusable, Usage, WorkbenchError
+from workbench.governance.accounts import Accounts
 from workbench.governance.charter import Projects
 from workbench.lab.gateway import candidates, wishes
+from workbench.lab.notice import POINTS
 from workbench.privacy.dp.ledger import Ledger
 from workbench.release import report
 from workbench.release.catalogue import catalogue
@@ -101,7 +102,7 @@ STATUS: dict[type[WorkbenchError], int] = {NotFound: 404, Refused: 403, Unusable
 LONGEST = 64 << 10  # bytes of a form
 
 
-def shown(room: "Session", *, noticed: bool) -> dict[str, Any]:
+def shown(room: "Session") -> dict[str, Any]:
     """Everything the panel shows, but for the meter."""
     now = datetime.now(UTC)
     entries = [entry for entry in catalogue(room.home, room.state).every() if is_of(room, entry, now=now)]
@@ -109,13 +110,15 @@ def shown(room: "Session", *, noticed: bool) -> dict[str, Any]:
     return {
         "project": project_title(room),
         "analyst": room.analyst,
-        "noticed": noticed,
+        "noticed": room.noticed,
+        "notice": {tongue: list(points) for tongue, points in POINTS.items()},
         "datasets": datasets,
         "budget": budget(room),
         "submitted": [
             {**one, "standing": both(LABELS[State(one["state"])])} for one in candidates.requests(room, {})
         ],
         "wanted": wishes.wanted(room, {}),
+        "account": Accounts(room.home, room.state).has(room.analyst),
         "kinds": {str(kind): both(words) for kind, words in KINDS.items()},
     }
 
@@ -246,8 +249,7 @@ class PanelHandler(RoomHandler):
     @authenticated
     @authorized
     async def get(self) -> None:
-        noticed = self.settings.get(NOTICED, False)
-        await self.tell(lambda: shown(self.room, noticed=noticed))
+        await self.tell(lambda: shown(self.room))
 
 
 class MeterHandler(RoomHandler):
@@ -262,10 +264,7 @@ class NoticeHandler(RoomHandler):
     @authorized
     async def post(self) -> None:
         """The analyst has read what this data is and what is recorded."""
-        await self.tell(
-            lambda: self.room.record(Event.NOTICE_ACKNOWLEDGED, datasets=sorted(self.room.datasets))
-        )
-        self.settings[NOTICED] = True
+        await self.tell(lambda: self.room.acknowledge(how="page"))
 
 
 class RequestsHandler(RoomHandler):
@@ -299,7 +298,6 @@ class ReportHandler(JupyterHandler):
         self.finish(page)
 
 
-NOTICED = "workbench_noticed"
 ROUTES: dict[str, type[JupyterHandler]] = {
     r"/workbench/panel": PanelHandler,
     r"/workbench/meter": MeterHandler,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Refused, WorkbenchError
-from workbench.governance.accounts import Accounts, Login, not_admitted
+from workbench.governance.accounts import Accounts, Enrolment, Login, not_admitted
 from workbench.governance.people import Person, why_not
 from workbench.governance.settings import policy_in_force
 from workbench.home import Home
@@ -130,6 +130,18 @@ class Reception:
             if self._visit is not None and self._visit[1] is visit:
                 self._end_visit(reason="logged_out")
                 await self._close_room()
+
+    async def change(self, visit: Visit, words: str, code: str, **changes: Any) -> Enrolment | None:
+        """
+        Change this visitor's passphrase or authenticator (`Accounts.change`); they have to log in again.
+
+        Their kernels go on meanwhile, as after an idle log-in.
+        """
+        async with self._door:
+            made = await asyncio.to_thread(self.accounts.change, visit.person.id, words, code, **changes)
+            if self._visit is not None and self._visit[1] is visit:
+                self._end_visit(reason="changed")
+        return made
 
     async def look_round(self) -> None:
         """End what has lasted too long, and what was locked; to be called every few seconds."""

@@ -81,7 +81,6 @@ def make(
 
     def room_changes(room: Session | None) -> None:
         server.kernel_spec_manager.room = room
-        server.web_app.settings.pop(panel.NOTICED, None)
         if room is not None:
             copy_notebooks(room)
 

@@ -29,6 +29,7 @@ from workbench.lab.cgroups import Group
 from workbench.lab.gateway.server import Gateway, Handler
 from workbench.lab.limits import MB, Limits
 from workbench.lab.modes import Mode
+from workbench.lab.notice import not_read
 from workbench.lab.outputs import Output, OutputLog
 from workbench.lab.probe import why_not_available
 from workbench.lab.residual import LACKING, Room, of_room
@@ -80,8 +81,9 @@ class Session:
         self._folders: dict[str, Path] = {}
         self._entries: set[str] = set()
         self._closed = False
+        self.noticed = False  # whether this session's notice was acknowledged
         self._refuse_unprotected()
-        self.expect_may_start()
+        self._expect_trained()
         expect_settings(home, state)
         self.workspace = Workspace.of(home, analyst=analyst)
         self.owner = self.workspace.owner
@@ -154,8 +156,20 @@ class Session:
             group=group,
         )
 
+    def acknowledge(self, *, how: str) -> None:
+        """Record that the analyst has the session's notice: on the page, or above a command's own output."""
+        if not self.noticed:
+            self.record(Event.NOTICE_ACKNOWLEDGED, datasets=sorted(self.datasets), how=how)
+        self.noticed = True
+
     def expect_may_start(self) -> None:
         """Raise Refused while no kernel may run for this analyst; to be asked before each start of one."""
+        self._expect_trained()
+        if not self.noticed:
+            self.record(Event.KERNEL_REFUSED, protection="notice")
+            raise not_read()
+
+    def _expect_trained(self) -> None:
         refused = Trainings(self.home, self.state).why_not_kernel(self.analyst, now=datetime.now(UTC))
         if refused is not None:
             self.record(Event.KERNEL_REFUSED, protection="training")

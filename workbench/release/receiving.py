@@ -28,6 +28,7 @@ from workbench.audit import Event
 from workbench.errors import Untrusted
 from workbench.governance.hosts import Here
 from workbench.governance.people import People
+from workbench.governance.training import Trainings
 from workbench.home import Home, write_atomically
 from workbench.release import revocations
 from workbench.release.shelf import Entry, Opened, Shelf, order
@@ -57,6 +58,7 @@ def receive(package: Path, *, home: Home, state: State, by: str, now: datetime) 
     nothing of it is in the catalogue.
     """
     People(state).expect_may(by, "import_package")
+    Trainings(home, state).expect(by, "import_package", now=now)
     here = Here.of(home)
     found = read(package, trusted=here.trusted)
     expect_for(here, found, now=now)

@@ -9,9 +9,11 @@ itself: there is no authority that could make others, and what is removed is ref
 import json
 import secrets
 import ssl
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from cryptography import x509
@@ -181,6 +183,26 @@ class Clients:
             transaction.event(Event.GATEWAY_REMOVED, actor=actor, host=host, analyst=analyst)
         return int(gone)
 
+    def otherwise(self, records: Iterable[Mapping[str, Any]]) -> list[str]:
+        """The sockets whose certificate is not the one that the log's records tell of; also who is missing."""
+        told: dict[FarSocket, str] = {}
+        for record in records:
+            details = record["details"]
+            if record["event"] == Event.GATEWAY_ADMITTED:
+                whose = FarSocket(details["host"], details["analyst"], details["purpose"])
+                told[whose] = details["certificate"]
+            elif record["event"] == Event.GATEWAY_REMOVED:
+                gone = details["host"], details["analyst"]
+                told = {one: digest for one, digest in told.items() if (one.host, one.analyst) != gone}
+        with self.state.reading() as connection:
+            rows = connection.execute(sa.select(admitted)).all()
+        # By what TLS would be given, and not by what the row says of it.
+        found = {
+            FarSocket(row.host, row.analyst, row.purpose): digest_or_none(row.certificate) for row in rows
+        }
+        differing = [one for one in told.keys() | found.keys() if told.get(one) != found.get(one)]
+        return sorted(one.uri for one in differing)
+
     def pinned(self) -> dict[str, tuple[FarSocket, str]]:
         """Every certificate by its digest: whose it is, and its PEM. A host that was removed has none."""
         known = {host.name for host in Hosts(self.state).all()}
@@ -218,6 +240,14 @@ def socket_of(pem: bytes) -> FarSocket:
 def digest_of(pem: bytes) -> str:
     """The sha256 of a certificate as it is sent (DER)."""
     return sha256(ssl.PEM_cert_to_DER_cert(pem.decode()))
+
+
+def digest_or_none(pem: str) -> str | None:
+    """As `digest_of`; None for what is no certificate at all."""
+    try:
+        return digest_of(pem.encode())
+    except ValueError:
+        return None
 
 
 # ------------------------------------------------------------------ pinning, on the host

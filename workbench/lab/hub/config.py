@@ -54,7 +54,9 @@ def fill(
             "ssl_cert": tls.get("certificate", ""),
             "ssl_key": tls.get("key", ""),
             "spawner_class": RoomSpawner,
-            "db_url": f"sqlite:///{opened.path / 'hub.sqlite'}",
+            # In memory: rooms and log-ins end with the hub, and rights that somebody wrote into a file of
+            # its own would be believed.
+            "db_url": "sqlite://",
             "cookie_secret_file": str(opened.keys / "hub.cookie"),
             "cookie_max_age_days": policy["session_hours"] / HOURS_A_DAY,
             "pid_file": "",
@@ -105,7 +107,7 @@ def first_page(handler: Any) -> str:
     user = handler.current_user
     named = {role.name for role in user.roles} if user is not None else set()
     return (
-        f"{handler.base_url}home"
+        f"{handler.hub.base_url}spawn"
         if hub_role(Role.ANALYST)["name"] in named
         else f"{handler.hub.base_url.removesuffix('hub/')}services/{REVIEW}/"
     )

@@ -27,7 +27,7 @@ from workbench.errors import WorkbenchError
 from workbench.home import Home
 from workbench.lab import run_folder
 from workbench.lab.hub.spawner import PUBLIC
-from workbench.lab.identity import Visitor
+from workbench.lab.identity import AccountPage, Visitor
 from workbench.lab.opening import open_session
 from workbench.lab.reception import Reception, Visit
 from workbench.lab.server import content_policy, keep_to, make
@@ -39,6 +39,7 @@ REMEMBERED_SECONDS = 10  # how long the hub's word about a log-in is taken witho
 class HubIdentity(JupyterHubIdentityProvider):
     """Whoever the hub says is this room's analyst, while the visit lasts."""
 
+    begin_again = "logout"  # leads through the hub
     reception: Reception = Instance(Reception, allow_none=True)  # type: ignore[assignment]
 
     def __init__(self, **given: Any) -> None:
@@ -93,7 +94,7 @@ class HubIdentity(JupyterHubIdentityProvider):
         return False
 
     def get_handlers(self) -> list[Any]:
-        return [("/oauth_callback", HubCallback), ("/logout", HubLogout)]
+        return [("/oauth_callback", HubCallback), ("/logout", HubLogout), ("/account", AccountPage)]
 
 
 class HubCallback(JupyterHandler):

@@ -7,15 +7,22 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import Unprotected, Unusable
+from workbench.artifact.times import to_text
+from workbench.audit import Event
+from workbench.errors import Unprotected, Unusable, Usage, language
+from workbench.governance.people import FOUNDER
 from workbench.home import Home
 from workbench.lab import run_folder
+from workbench.lab.expiring import findings, hub_certificate
 from workbench.lab.hub import lineage
 from workbench.lab.hub.config import expect_safe
 from workbench.lab.oidc import Provider
+from workbench.lab.probe import why_not_available
+from workbench.state import State
 
 CONFIG = "from workbench.lab.hub.config import fill\nfill(get_config(), **{given!r})\n"
 HUB = "from workbench.lab.hub import lineage; lineage.end_with_parent(); from jupyterhub.app import main; main()"
@@ -24,6 +31,7 @@ STOP_SECONDS = 60
 
 def start(
     home: Home,
+    state: State,
     *,
     project: str,
     address: str,
@@ -32,19 +40,26 @@ def start(
     key: Path | None,
     provider: Path | None,
     announce: Callable[[str], Any],
+    say: Callable[[str], Any],
 ) -> None:
-    """Run the hub until it is interrupted. Raises Unprotected for an address that others reach without TLS."""
-    tls = (
-        {"certificate": str(certificate.resolve()), "key": str(key.resolve())} if certificate and key else {}
-    )
+    """
+    Run the hub until it is interrupted. `say` is told what its starter must know.
+
+    Raises Unprotected where no kernel could be sandboxed, for an address that others reach without TLS, and for
+    a certificate that is not valid now; Usage for a certificate without its key.
+    """
+    tls, until = tls_of(certificate, key)
     expect_safe(address, certificate=tls.get("certificate"))
     expect_free(address, port)
+    expect_sandbox()
     folder = run_folder.make()
     ports = {"public": port, **dict(zip(("hub", "proxy", "review"), free_ports(3), strict=True))}
     given = {"ports": ports, "home": str(home.path), "project": project, "address": address}
     if provider is not None:
         Provider.read(provider)  # what is wrong with it is said here, in one sentence
         given["provider"] = str(provider.resolve())
+    tell(home, state, address=address, port=port, until=until, say=say)
+    state.close()
     config = folder / "hub_config.py"
     config.write_text(CONFIG.format(given={**given, "folder": str(folder), **tls}))
     # In a session of its own: Ctrl-C is for us, who end it in order; and it never outlives us.
@@ -71,6 +86,46 @@ def start(
         # Until they have written down their end: the log's process goes after this.
         lineage.wait_for_adopted("workbench.lab.hub", seconds=STOP_SECONDS)
         run_folder.remove(folder)
+
+
+def tls_of(certificate: Path | None, key: Path | None) -> tuple[dict[str, str], datetime | None]:
+    """Certificate and key for the hub's configuration, and until when the certificate is valid."""
+    if certificate is None and key is None:
+        return {}, None
+    if certificate is None or key is None:
+        raise Usage(
+            ja="--tls-certificate と --tls-key は二つとも指定してください。",
+            en="--tls-certificate and --tls-key are given together.",
+        )
+    until = hub_certificate(certificate, key, now=datetime.now(UTC))
+    return {"certificate": str(certificate.resolve()), "key": str(key.resolve())}, until
+
+
+def expect_sandbox() -> None:
+    """Raise Unprotected now where every kernel of the hub's rooms would be refused."""
+    reason = why_not_available()
+    if reason is not None:
+        raise reason
+
+
+def tell(
+    home: Home,
+    state: State,
+    *,
+    address: str,
+    port: int,
+    until: datetime | None,
+    say: Callable[[str], Any],
+) -> None:
+    """Record that the hub starts, and say what is less without root and which certificates end soon."""
+    valid = {"valid_until": to_text(until)} if until is not None else {}
+    started = {"address": address, "port": port, "tls": until is not None, "root": os.geteuid() == 0, **valid}
+    state.record(Event.HUB_STARTED, actor=FOUNDER, **started)
+    less = lesser()
+    if less:
+        say(less)
+    for one in findings(home, state, records=[{"event": Event.HUB_STARTED, "details": started}]):
+        say(f"! {getattr(one, language())}")
 
 
 def lesser() -> str | None:

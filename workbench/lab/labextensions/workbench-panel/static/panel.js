@@ -110,6 +110,13 @@ export const wanted = (say, language, told, acts) =>
       : [nothing(say)]),
   );
 
+export const account = (say, url) =>
+  el(
+    "p",
+    { className: "workbench-small" },
+    el("a", { className: "workbench-account", href: url, target: "_blank", rel: "noopener", textContent: say("account") }),
+  );
+
 const line = (what, where, more = null) =>
   el(
     "p",
@@ -174,7 +181,7 @@ export const notice = (say, language, told) =>
     el(
       "ul",
       {},
-      ...["noticeCare", "noticeIdentify", "noticeTake", "noticeLog"].map(key => el("li", { textContent: say(key) })),
+      ...told.notice[language].map(text => el("li", { textContent: text })),
     ),
     ...told.datasets
       .filter(one => one.sensitive.length)

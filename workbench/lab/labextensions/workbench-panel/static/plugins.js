@@ -87,6 +87,7 @@ const datasets = (lab, place) => ({
       view.wanted(say, language, told.wanted, acts),
       view.form(say, language, told, acts),
       view.submitted(say, language, told.submitted),
+      ...(told.account ? [view.account(say, room.account)] : []),
     ];
 
     app.shell.add(widget, "left", { rank: 50 });

@@ -21,6 +21,7 @@ export const room = ({ ServerConnection, URLExt }) => {
     acknowledge: () => ask("notice", {}),
     want: asked => ask("requests", asked),
     withdraw: request => ask(`requests/${encodeURIComponent(request)}/withdraw`, {}),
+    account: URLExt.join(settings.baseUrl, "account"),
     report: mount => url(`report/${encodeURIComponent(mount)}`),
   };
 };

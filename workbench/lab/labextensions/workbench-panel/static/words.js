@@ -25,27 +25,12 @@ export const WORDS = {
   dataset: ["対象のデータセット", "Which dataset"],
   about: ["ほしいもの", "What is wanted"],
   why: ["理由（分析の目的との関係）", "Why (for the purpose of the analysis)"],
+  account: ["合言葉・認証アプリを変える", "Change passphrase or authenticator"],
   send: ["依頼を送る", "Send"],
   sent: ["依頼 {request} を送りました。", "Request {request} was sent."],
   failed: ["表示できませんでした。しばらくしてからやり直してください。", "This could not be shown; try again later."],
   notice: ["分析を始める前に", "Before you begin"],
   noticeProject: ["利用目的：{title}", "Purpose of use: {title}"],
-  noticeCare: [
-    "ここにあるのは、こどもと家庭についての機微なデータです。",
-    "What is here is sensitive data about children and their families.",
-  ],
-  noticeIdentify: [
-    "個人を特定しようとしてはいけません。ほかの情報と突き合わせることも含みます。",
-    "Do not try to identify anyone, by joining with other information or otherwise.",
-  ],
-  noticeTake: [
-    "画面の書き写し・撮影・貼り付けで持ち出してはいけません。持ち出しは申請と審査を通します。",
-    "Do not take data out by copying, photographing or pasting; what leaves goes through a request and its review.",
-  ],
-  noticeLog: [
-    "実行したコードと出力の量は、すべて記録されます。",
-    "The code you run and the amount of output are recorded.",
-  ],
   noticeItems: ["{id}：機微な項目 {count}（{items}）", "{id}, sensitive items: {count} ({items})"],
   noticeMore: ["ほか", "and others"],
   noticeOk: ["確認しました", "I have read this"],
