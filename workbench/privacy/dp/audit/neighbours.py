@@ -61,22 +61,33 @@ def city(households: int = 24, *, seed: int = 0) -> pd.DataFrame:
     return pd.concat([one_year.assign(**{YEAR: ASKED - 1}), one_year], ignore_index=True)
 
 
-def pairs(table: pd.DataFrame, *, only: Callable[[str], bool] = lambda _: True) -> Iterator[Pair]:
+def pairs(table: pd.DataFrame, *, thorough: bool = True) -> Iterator[Pair]:
     """
-    `table` against itself with each hostile household, which stands first, last or in the middle; and
-    against itself without its last household, and its largest.
+    `table` against itself with each hostile household more, and against itself without one of its own.
+
+    A thorough audit puts the household first, in the middle and last, and against a table without rows.
     """
+    places = {"middle": len(table) // 2} | ({"first": 0, "last": len(table)} if thorough else {})
     for name in HOSTILE:
-        if not only(name):
-            continue
         rows = household(table, name)
-        for place, at in (("first", 0), ("middle", len(table) // 2), ("last", len(table))):
+        for place, at in places.items():
             yield Pair(f"{name}, {place}", table, inserted(table, rows, at=at))
-        yield Pair(f"{name}, alone", table.iloc[:0], inserted(table.iloc[:0], rows, at=0))
+        if thorough:
+            yield Pair(f"{name}, alone", table.iloc[:0], inserted(table.iloc[:0], rows, at=0))
+    yield Pair("a text among numbers", table, text_among_numbers(table))
     homes = table[HOUSEHOLD].dropna()
     for name, gone in (("last household", homes.iloc[-1]), ("largest household", homes.mode()[0])):
-        if only(name):
-            yield Pair(name, table, without(table, gone))
+        yield Pair(name, table, without(table, gone))
+
+
+def text_among_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """A household whose numbers are words makes every number of its column another type."""
+    mixed = table.astype(object)
+    rows = household(table, "plain").astype(object)
+    for column in table.columns.drop([YEAR]):
+        if pd.api.types.is_numeric_dtype(table[column]):
+            rows[column] = "twelve"
+    return inserted(mixed, rows, at=len(mixed))
 
 
 def household(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -173,6 +184,8 @@ HOSTILE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "empty text": texts(""),
     "the word for missing": texts("(missing)"),
     "a text of control characters": texts("\x00\ud7ff\n\t'\""),
+    "half a character": texts("\ud800"),
+    "a very long text": texts("x" * 10_000),
     "empty group": texts("west"),
     "missing": missing,
     "many rows": crowd,

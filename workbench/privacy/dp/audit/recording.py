@@ -100,10 +100,15 @@ def noise_repeats(release: Release, table: Any, *, times: int = 8) -> bool:
     """
     drawn = set()
     for _ in range(times):
-        with at_the_door(Recorder()) as recorder:
-            release(table)
-        drawn.add(tuple(part for call in recorder.calls for part in call.noise))
+        drawn.add(tuple(part for call in calls_of(release, table) for part in call.noise))
     return len(drawn) == 1 and any(drawn)
+
+
+def calls_of(release: Release, table: Any) -> list[Call]:
+    """The draws of a release, in order. Raises what the release raises."""
+    with at_the_door(Recorder()) as recorder:
+        release(table)
+    return recorder.calls
 
 
 def outcome(release: Release, table: Any) -> Outcome:
