@@ -16,7 +16,7 @@ from workbench.lab.gateway import questions
 from workbench.lab.gateway.verbs import VERBS
 from workbench.lab.opening import open_session as open_room
 from workbench.privacy.dp.ledger import Ledger
-from workbench.privacy.dp.questions import MICRO
+from workbench.privacy.dp.questions import KINDS, MICRO
 from workbench.riskflag.export import PATHS
 
 ASKED = "child-year-raw"
@@ -24,7 +24,15 @@ PUBLISHED = {
     "source": ASKED,
     "year": 2023,
     "rows_per_household": 3,
-    "items": {"sex": {"kind": "table", "map": {"male": "male", "female": "female"}, "missing": "(missing)"}},
+    "items": {
+        "sex": {"kind": "table", "map": {"male": "male", "female": "female"}, "missing": "(missing)"},
+        "aid": {"kind": "table", "map": {"yes": "yes", "no": "no"}, "missing": "(missing)"},
+    },
+    "numbers": {
+        "days": {"minimum": 0, "maximum": 200, "whole": True},
+        "score": {"minimum": 0, "maximum": 100, "whole": False},
+    },
+    "open": ["school"],
 }
 
 
@@ -38,6 +46,10 @@ def town(office, state):
             "household_id": [f"H{number}" for number in households],
             "fy": 2023,
             "sex": np.where(households % 4, "male", "female"),
+            "aid": np.where(households % 3, "yes", "no"),
+            "days": households % 50,
+            "score": households / 4,
+            "school": np.where(households % 10, "S1", "S2"),
         }
     )
     RawStore(office).put("child_year", frame, Receipt(rows=len(frame), columns=tuple(frame.columns)))
@@ -54,7 +66,8 @@ def mounted(tmp_path):
         (folder / "manifest.json").write_text(json.dumps({"meta": {"protection": protection}}))
     (tables / "questions.json").write_text(json.dumps(PUBLISHED))
     for part in ("train", "test"):
-        rows = pd.DataFrame({"sex": ["male", "female"] * 20, "fy": 2023})
+        rows = pd.DataFrame({"sex": ["male", "female"] * 20, "aid": ["yes", "no"] * 20, "fy": 2023})
+        rows = rows.assign(days=range(40), score=50.0, school="S1")
         rows.to_parquet(synthetic / "data" / f"{part}.parquet")
     return {"child-tables-1": tables, "child-synthetic-1.0.0": synthetic}
 
@@ -109,6 +122,104 @@ def test_a_rehearsal_is_free_and_never_opens_the_raw_table(desk, monkeypatch):
 
     assert {row["cell"][0] for row in rehearsed["rows"]} == {"male", "female", "(missing)"}
     assert left(desk) == 1.0
+
+
+def asked(kind, **fields):
+    return {"dataset": ASKED, "question": {"kind": kind, "epsilon": 0.1, **fields}}
+
+
+EVERY_KIND = [
+    asked("count", where={"aid": ["yes"]}),
+    asked("histogram", item="sex", by="aid"),
+    asked("sum", item="days"),
+    asked("mean", item="score", by="sex"),
+    asked("variance", item="score"),
+    asked("quantile", item="days", at=0.9, by="aid"),
+    asked("contingency", items=["sex", "aid"], whole=True),
+    asked("groups", item="school"),
+    asked("regression", item="score", on=["days"]),
+]
+
+
+def test_every_kind_is_priced_rehearsed_and_answered_for_what_was_said(desk, state):
+    Ledger(state).grant(ASKED, micro=MICRO, femto=10**9, granted_by="sato")
+    assert [one["question"]["kind"] for one in EVERY_KIND] == list(KINDS)
+    for one in EVERY_KIND:
+        price, rehearsed = (desk(verb, **one)["result"] for verb in ("price", "rehearse"))
+        before = desk("budget", dataset=ASKED)["result"]["mine"]["charges"].get("question", 0)
+        answered = desk("answer", **one)["result"]
+
+        assert price["epsilon"] == answered["epsilon"] == 0.1
+        assert price["how_many_more"] >= 1
+        assert rehearsed.keys() == answered.keys()
+        assert desk("budget", dataset=ASKED)["result"]["mine"]["charges"]["question"] == before + 1
+
+
+WEIRD_TOWNS = {
+    "empty": lambda frame: frame.iloc[:0],
+    "one group empty": lambda frame: frame[frame["aid"] == "yes"],
+    "one child": lambda frame: frame.iloc[:1],
+    "all missing": lambda frame: frame.assign(sex=None, aid=None, days=pd.NA, score=np.nan, school=None),
+    "infinite": lambda frame: frame.assign(score=np.inf, days=2**62),
+    "unknown categories": lambda frame: frame.assign(sex="C17", aid="H17", school=frame["child_id"]),
+    "one household": lambda frame: frame.assign(household_id="H1"),
+    "no households": lambda frame: frame.assign(household_id=None),
+}
+
+
+@pytest.mark.parametrize("weird", WEIRD_TOWNS)
+def test_attack_what_comes_with_an_answer_tells_of_the_table(desk, town, state, weird):
+    """Price, charge, success and the shape of an answer are the same for every table there could be."""
+    Ledger(state).grant(ASKED, micro=3 * MICRO, femto=10**9, granted_by="sato")
+    plain = [seen(desk, one) for one in EVERY_KIND]
+    store = RawStore(town)
+    frame = WEIRD_TOWNS[weird](store.get("child_year"))
+    store.put("child_year", frame, Receipt(rows=len(frame), columns=tuple(frame.columns)))
+
+    assert [seen(desk, one) for one in EVERY_KIND] == plain
+
+
+def seen(desk, one):
+    """All of a question that noise does not cover. The rows of groups are covered by their threshold."""
+    price, before = desk("price", **one)["result"], left(desk)
+    answered = desk("answer", **one)
+    told = answered["result"]
+    shape = [(row["cell"], sorted(row)) for row in told["rows"]] if told["kind"] != "groups" else None
+    same = {name: told[name] for name in told if name != "rows"}
+    alone = {name: price[name] for name in price if name not in ("remaining", "how_many_more")}
+    return answered["ok"], shape, same, alone, round(before - left(desk), 3)
+
+
+def test_attack_an_identifier_is_told_where_it_stands_in_place_of_a_code(desk, town, state):
+    """Every child with a school of its own: none is told, for no key reaches the threshold."""
+    Ledger(state).grant(ASKED, micro=MICRO, femto=10**9, granted_by="sato")
+    store = RawStore(town)
+    frame = store.get("child_year")
+    frame = frame.assign(school=frame["child_id"])
+    store.put("child_year", frame, Receipt(rows=len(frame), columns=tuple(frame.columns)))
+
+    assert desk("answer", **asked("groups", item="school"))["result"]["rows"] == []
+
+
+def test_attack_the_same_question_again_and_again(desk):
+    """An average of many answers is worth what they cost together: each is charged, none is remembered."""
+    answers = [desk("answer", **asked("count")) for _ in range(11)]
+
+    assert [answer["ok"] for answer in answers] == [True] * 10 + [False]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"budget": 100}, {"seed": 1}, {"demonstration": "00"}, {"micro": 0}, {"loss": 0}, {"analyst": "sato"}],
+)
+def test_attack_the_gateway_is_asked_for_more_than_an_answer(desk, extra):
+    """Beside the verb nothing is heard, inside the question nothing more is taken."""
+    inside = asked("count", **extra)
+    assert desk("answer", **inside)["error"]["family"] == "Unusable"
+    desk("answer", **asked("count"), **extra)
+
+    assert left(desk) == 0.9
+    assert desk("budget", dataset=ASKED)["result"]["granted"] == 1.0
 
 
 def test_a_failure_while_answering_costs_and_tells_nothing(desk, monkeypatch):

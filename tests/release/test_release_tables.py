@@ -70,6 +70,38 @@ def test_attack_the_price_on_the_label_is_lowered(town, tables):
     assert verdicts(checked(town, tables, "dp_tables"))["charged"] == "fail"
 
 
+def change_questions(folder, **changes):
+    path = folder / "bundle/questions.json"
+    published = json.loads(path.read_bytes())
+    path.write_text(json.dumps(published | changes))
+
+
+def test_what_may_be_asked_is_the_registers(tables):
+    published = json.loads((tables / "bundle/questions.json").read_bytes())
+
+    assert published["numbers"]["absent_days"] == {"minimum": 0, "maximum": 250, "whole": True}
+    assert published["open"] == ["es_district"]
+    assert not {"child_id", "household_id", "fy"} & {*published["items"], *published["numbers"]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"numbers": {"absent_days": {"minimum": 0, "maximum": 31, "whole": True}}},
+        {"numbers": {"sex": {"minimum": 0, "maximum": 1}}},
+        {"open": ["child_id"]},
+        {"open": ["household_id"]},
+        {"open": ["hh_type"]},
+        {"open": ["only_for_care"]},
+    ],
+)
+def test_attack_bounds_are_read_off_the_data_or_identifiers_are_offered(town, tables, changes):
+    """The largest value of the table as a bound tells it exactly; an identifier as a key tells who is there."""
+    change_questions(tables, **changes)
+
+    assert verdicts(checked(town, tables, "dp_tables"))["registered"] == "fail"
+
+
 def test_attack_the_true_counts_are_handed_in(town, budget, monkeypatch):
     monkeypatch.setattr("workbench.privacy.dp.answer.draw", lambda _, exact, **__: exact)
     wanted = [

@@ -6,16 +6,17 @@ because of one child, a budget that was not charged, counts without noise.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from workbench.artifact.tree import files_in
 from workbench.data.register import ItemRole
 from workbench.privacy.dp.answer import exact_counts
-from workbench.privacy.dp.questions import MICRO
+from workbench.privacy.dp.questions import MICRO, Number
 from workbench.release import staging
 from workbench.release.findings import Finding, Text, Verdict
-from workbench.release.staged_tables import Tables
+from workbench.release.staged_tables import Tables, is_open, public_bounds
 
 AGAIN = Text(
     ja="workbench release submit --protection dp_tables で作り直してください。",
@@ -50,33 +51,49 @@ def complete(tables: Tables) -> Finding:
 
 
 def registered(tables: Tables) -> Finding:
-    """Every item asked about is registered, justified for this project, and identifies nobody."""
-    table = tables.room.register[tables.room.project.source]
-    wrong = sorted(
-        name
-        for name in tables.source.items
-        if name not in table.by_name
-        or table[name].role is ItemRole.DIRECT_IDENTIFIER
-        or not tables.room.justifies(table[name])
-    )
+    """Every item asked about is registered, justified for this project, identifies nobody, and has its bounds."""
+    offered = [*tables.source.items, *tables.source.numbers, *tables.source.open]
+    wrong = sorted({name for name in offered if not may_be_asked(tables, name)})
     if wrong:
         return Finding(
             Verdict.FAIL,
             Text(
-                ja=f"台帳にないか、この目的で使えない項目があります：{'、'.join(wrong)}。",
-                en=f"Not in the register, or not for this purpose: {', '.join(wrong)}.",
+                ja=f"台帳と合わないか、この目的で使えない項目があります：{'、'.join(wrong)}。",
+                en=f"Not as in the register, or not for this purpose: {', '.join(wrong)}.",
             ),
             numbers={"items": wrong},
-            remedy=Text(ja="その項目を外してください。", en="Leave these items out."),
+            remedy=Text(
+                ja="その項目を外すか、台帳の範囲のまま公開してください。",
+                en="Leave these items out, or publish the register's own ranges.",
+            ),
         )
+    many = len(set(offered))
     return Finding(
         Verdict.PASS,
         Text(
-            ja=f"質問できる {len(tables.source.items)} 項目はすべて台帳にあり、この目的で使う理由があります。",
-            en=f"All {len(tables.source.items)} items that can be asked about are registered and justified.",
+            ja=f"質問できる {many} 項目はすべて台帳にあり、範囲も台帳のもので、この目的で使う理由があります。",
+            en=f"All {many} items that can be asked about are registered, in the register's ranges, and justified.",
         ),
-        numbers={"items": len(tables.source.items)},
+        numbers={"items": many},
     )
+
+
+def may_be_asked(tables: Tables, name: str) -> bool:
+    """A narrower range than the register's, or a listed identifier, would have been read off the data."""
+    table = tables.room.register[tables.room.project.source]
+    if name not in table.by_name:
+        return False
+    item, source = table[name], tables.source
+    return (
+        item.role is not ItemRole.DIRECT_IDENTIFIER
+        and tables.room.justifies(item)
+        and (name not in source.numbers or bounds_of(source.numbers[name]) == public_bounds(item))
+        and (name not in source.open or is_open(item))
+    )
+
+
+def bounds_of(number: Number) -> dict[str, Any]:
+    return {"minimum": number.minimum, "maximum": number.maximum, "whole": number.whole}
 
 
 def public_cells(tables: Tables) -> Finding:

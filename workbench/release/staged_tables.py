@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from workbench.data.register import Item, ItemRole, Kind
 from workbench.errors import Unusable
 from workbench.governance.charter import Project
 from workbench.privacy.dp.ledger import Ledger, naive
@@ -45,6 +46,24 @@ def source_from(published: Mapping[str, Any], *, project: Project) -> Source:
         numbers={name: Number(**bounds) for name, bounds in published.get("numbers", {}).items()},
         open=published.get("open", ()),
     )
+
+
+def public_bounds(item: Item) -> dict[str, Any] | None:
+    """The register's range of a number; None for an item without one, or with one too wide to count in."""
+    if item.kind not in (Kind.INTEGER, Kind.NUMBER) or item.minimum is None or item.maximum is None:
+        return None
+    whole = item.kind is Kind.INTEGER
+    bounds: dict[str, Any] = {"minimum": item.minimum, "maximum": item.maximum, "whole": whole}
+    try:
+        Number(**bounds)
+    except Unusable:
+        return None
+    return bounds
+
+
+def is_open(item: Item) -> bool:
+    """Whether the item is a code without a public list, which identifies nobody by itself."""
+    return item.kind is Kind.CODE and item.role is not ItemRole.DIRECT_IDENTIFIER
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,24 @@ import io
 import json
 from typing import Any
 
-from workbench.data.register import Item, ItemRole, Kind
-from workbench.errors import Refused, Unusable
+from workbench.data.register import Item, ItemRole
+from workbench.errors import Refused
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.dp.answer import Answer, answer
 from workbench.privacy.dp.ledger import Ledger
-from workbench.privacy.dp.questions import Histogram, Number, Source
+from workbench.privacy.dp.questions import Histogram, Source
 from workbench.privacy.dp.terms import Use
 from workbench.release.prepare.draft import Draft, write_json
 from workbench.release.prepare.rows import ladder
-from workbench.release.staged_tables import CHARGED, QUESTIONS, TABLES, ledger_name, source_from
+from workbench.release.staged_tables import (
+    CHARGED,
+    QUESTIONS,
+    TABLES,
+    is_open,
+    ledger_name,
+    public_bounds,
+    source_from,
+)
 from workbench.scoring import recode
 
 # A question about an item with more categories than this spends its noise on empty cells.
@@ -62,21 +70,8 @@ def questions(draft: Draft) -> dict[str, Any]:
         "rows_per_household": 3,
         "items": items,
         "numbers": {item.name: bounds for item in offered if (bounds := public_bounds(item))},
-        "open": [item.name for item in offered if item.kind is Kind.CODE],
+        "open": [item.name for item in offered if is_open(item)],
     }
-
-
-def public_bounds(item: Item) -> dict[str, Any] | None:
-    """The register's range of a number; None for an item without one, or with one too wide to count in."""
-    if item.kind not in (Kind.INTEGER, Kind.NUMBER) or item.minimum is None or item.maximum is None:
-        return None
-    whole = item.kind is Kind.INTEGER
-    bounds: dict[str, Any] = {"minimum": item.minimum, "maximum": item.maximum, "whole": whole}
-    try:
-        Number(**bounds)
-    except Unusable:
-        return None
-    return bounds
 
 
 def public_labels(draft: Draft, item: Item) -> dict[str, Any] | None:
