@@ -17,7 +17,17 @@ from workbench.privacy.synthesis.columns import Columns
 from workbench.privacy.synthesis.interface import Cost, Guarantee, Sampler, Synthesiser, Task
 from workbench.privacy.synthesis.sdv import TABLE, quiet
 
-__all__ = ["DELTA", "SYNTHESISERS", "TABLE", "Fitted", "fit", "loss_within", "quiet", "synthesise"]
+__all__ = [
+    "DELTA",
+    "SYNTHESISERS",
+    "TABLE",
+    "Fitted",
+    "fit",
+    "loss_within",
+    "quiet",
+    "synthesise",
+    "unknown_method",
+]
 
 SYNTHESISERS: dict[str, Synthesiser] = {
     "dp-tree": Synthesiser(
@@ -47,8 +57,9 @@ SYNTHESISERS: dict[str, Synthesiser] = {
     ),
 }  # fmt: skip
 
-# The chance that the guarantee does not hold: far below one in the number of children.
-DELTA = 1e-6
+# Far below one in the number of children; a third of a usual budget's, as composition shares it out, so that
+# a release of the budget's whole epsilon fits.
+DELTA = 3e-7
 # A constraint that leaves fewer of a draw's rows than this contradicts what the items are.
 ROUNDS = 60
 
@@ -90,10 +101,7 @@ class Fitted:
 def fit(method: str, task: Task) -> Fitted:
     """Learn a task. Raises NotFound for an unknown method, Unusable where the table does not fit."""
     if method not in SYNTHESISERS:
-        raise NotFound(
-            ja=f"合成の方法「{method}」はありません。使えるもの: {'、'.join(SYNTHESISERS)}。",
-            en=f"There is no synthesiser '{method}'; there are: {', '.join(SYNTHESISERS)}.",
-        )
+        raise unknown_method(method)
     frame = task.frame.reset_index(drop=True)
     public.check(frame, columns=task.columns, least=0 if SYNTHESISERS[method].is_private else 2)
     task = replace(task, frame=frame)
@@ -143,3 +151,10 @@ def loss_within(epsilon: float, *, delta: float = DELTA) -> Loss:
     wanted = Loss.approximate(epsilon, delta)
     rho = most_rho(Budget(wanted.micro, 3 * wanted.femto)) // (RHO_UNIT // MICRO)
     return Loss(Kind.ZCDP, rho)
+
+
+def unknown_method(method: str) -> NotFound:
+    return NotFound(
+        ja=f"合成の方法「{method[:40]}」はありません。使えるもの: {'、'.join(SYNTHESISERS)}。",
+        en=f"There is no synthesiser '{method[:40]}'; there are: {', '.join(SYNTHESISERS)}.",
+    )

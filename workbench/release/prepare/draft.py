@@ -5,7 +5,7 @@ Files are written so that the same rows give the same bytes and nothing but name
 them: no index, no pandas metadata, no order of the source.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from workbench.governance.charter import Project
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.lattice import Progress
 from workbench.privacy.anonymity.recipe import Recipe
+from workbench.privacy.synthesis.interface import silent
 from workbench.release import together
 from workbench.release.requests import Request
 from workbench.release.room import Room
@@ -46,8 +47,9 @@ from workbench.release.staged import (
 class Draft:
     """
     What is asked for. `items` narrows the release (None: all that the project may receive); `k` asks for
-    more than the policy does; `hierarchies` are the ladders of the table's items. `tables` (item, by) and
-    `epsilon`, for all of them together, are for differentially private tables. `like` names an earlier release
+    more than the policy does; `hierarchies` are the ladders of the table's items. `tables` (item, by) are for
+    differentially private tables, `method`, `targets` (None: the project's) and `epochs` for synthetic rows;
+    `epsilon` is what either may cost in all, and `tell` hears of progress. `like` names an earlier release
     (NAME@VERSION) whose items and levels are wanted again. `again` is the secret recipe of a release that was
     made before and is searched once more: its split is that one.
     """
@@ -60,6 +62,10 @@ class Draft:
     k: int | None = None
     tables: Sequence[tuple[str, str | None]] = ()
     epsilon: float = 1.0
+    method: str = "gaussian-copula"
+    targets: Sequence[str] | None = None
+    epochs: int | None = None
+    tell: Callable[[str], None] = field(default=silent, repr=False)
     like: str | None = None
     again: Mapping[str, Any] | None = None
     progress: Progress | None = None
