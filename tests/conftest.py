@@ -1,10 +1,14 @@
 """What tests of several areas share: homes, and a process that is killed at every point of its work."""
 
 import os
+import pwd
+import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -109,3 +113,51 @@ def without_the_testers_settings(monkeypatch):
     """Whoever runs the tests may have a home, a language or a passphrase of their own."""
     for name in ("HOME", "LANG", "STATE_URL", "KEY_PASSPHRASE", "PERSON", "ENGINE", "MEMORY", "SANDBOX"):
         monkeypatch.delenv(f"WORKBENCH_{name}", raising=False)
+
+
+@contextmanager
+def running_postgresql(folder: Path) -> Iterator[str]:
+    """A private server on a socket in `folder`; yields its address. `make slow` sees to the package."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    folder.chmod(0o777)
+    as_user = []
+    if os.geteuid() == 0:
+        names = [
+            name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()}
+        ]
+        as_user = ["setpriv", f"--reuid={names[0]}", "--clear-groups", "--"]
+    data = folder / "data"
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run(
+            [*as_user, programs[-1] / program, *arguments], check=True, cwd="/", capture_output=True
+        )
+
+    run("initdb", "-D", str(data), "-U", "workbench", "--auth=trust", "--no-sync")
+    # Room for four processes of a race, each with a pool of its own.
+    options = f"-k {folder} -h '' -c max_connections=200"
+    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        yield f"postgresql+psycopg://workbench@/postgres?host={folder}"
+    finally:
+        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server():
+    # A socket's path is short by law, and its parents must be open to the server's user.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, running_postgresql(Path(folder)) as address:
+        yield address
+
+
+@pytest.fixture
+def postgresql(postgresql_server):
+    """The address of a new database."""
+    import sqlalchemy as sa
+
+    name = f"d{secrets.token_hex(6)}"
+    engine = sa.create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return postgresql_server.replace("/postgres?", f"/{name}?")

@@ -1,16 +1,10 @@
 """The state keeps every change with its event: through kills, races, full disks and mixed-up homes."""
 
 import errno
-import os
-import pwd
 import shutil
 import sqlite3
-import subprocess
-import tempfile
 import threading
-from contextlib import contextmanager
 from multiprocessing import get_context
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -309,42 +303,9 @@ def test_processes_that_open_a_new_home_at_once_make_one_state_and_one_chain(hom
     assert state.verify().records == 21
 
 
-@contextmanager
-def postgresql(folder: Path):
-    """A private server on a socket in `folder`; yields its address. `make slow` sees to the package."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    folder.chmod(0o777)
-    as_user = []
-    if os.geteuid() == 0:
-        names = [
-            name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()}
-        ]
-        as_user = ["setpriv", f"--reuid={names[0]}", "--clear-groups", "--"]
-    data = folder / "data"
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [*as_user, programs[-1] / program, *arguments], check=True, cwd="/", capture_output=True
-        )
-
-    run("initdb", "-D", str(data), "-U", "workbench", "--auth=trust", "--no-sync")
-    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -h ''", "start")
-    try:
-        yield f"postgresql+psycopg://workbench@/postgres?host={folder}"
-    finally:
-        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    # A socket's path is short by law, and its parents must be open to the server's user.
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, postgresql(Path(folder)) as address:
-        yield address
-
-
 @pytest.mark.slow
-def test_postgresql_keeps_the_same_promises(server, home, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_STATE_URL", server)
+def test_postgresql_keeps_the_same_promises(postgresql, home, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_STATE_URL", postgresql)
     state = State.open(home)
 
     assert race(state) == 3

@@ -23,6 +23,7 @@ import_package         . . . . M O
 add_host               . . . . M .
 score                  C . . . . .
 grant_budget           C . . . . .
+read_budget            C R . U M .
 open_session           . . A . . .
 ask                    . . A . . .
 ask_for_data           . . A . . .

@@ -26,6 +26,7 @@ COMMANDS = {
     "lab": ("workbench.cli.lab", "分析の部屋（JupyterLab） / The controlled Jupyter environment"),
     "hub": ("workbench.cli.hub", "分析者のチームのハブ / The labs of a team behind one address"),
     "score": ("workbench.cli.score", "支援確認の候補を一覧にする / List candidates for a support check"),
+    "budget": ("workbench.cli.budget", "プライバシー予算（差分プライバシー） / Privacy budgets"),
     "audit": ("workbench.cli.audit", "監査ログ / The audit log"),
     "population": ("workbench.cli.population", "合成の市（架空） / The synthetic city"),
 }

@@ -48,6 +48,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "add_host": frozenset({Role.MANAGER}),
     "score": frozenset({Role.COORDINATOR}),
     "grant_budget": frozenset({Role.COORDINATOR}),
+    # Not the analyst's: it tells what others asked for. Their own they see in the lab.
+    "read_budget": frozenset({Role.COORDINATOR, Role.REVIEWER, Role.AUDITOR, Role.MANAGER}),
     "open_session": frozenset({Role.ANALYST}),
     "ask": frozenset({Role.ANALYST}),
     "ask_for_data": frozenset({Role.ANALYST}),

@@ -44,6 +44,7 @@ class Balance:
     remaining: int
     naive: int
     femto: int
+    year: int
     ends: str
 
     def to_json(self) -> dict[str, Any]:
@@ -105,10 +106,13 @@ class Ledger:
 
     # -------------------------------------------------------------- what is left
 
-    def datasets(self) -> list[str]:
-        """Every dataset that has, or had, a budget."""
+    def datasets_of(self, year: int | None = None) -> list[str]:
+        """Every dataset with a budget in this fiscal year, or in another."""
         with self._state.reading() as connection:
-            return rows.datasets(connection)
+            granted = {name: rows.granted(connection, name) for name in rows.datasets(connection)}
+        return [
+            name for name, found in granted.items() if any(self._is_of(terms, year) for terms, _ in found)
+        ]
 
     def granted(self, dataset: str, terms: Terms) -> Budget:
         """What was granted for the period of `terms` so far."""
@@ -136,6 +140,7 @@ class Ledger:
             remaining=account.remaining,
             naive=together.naive,
             femto=account.budget.femto,
+            year=account.year,
             ends=account.terms.ends,
         )
 
@@ -265,10 +270,14 @@ class Ledger:
     def _today(self) -> date:
         return self._on or today()
 
+    def _is_of(self, terms: Terms, year: int | None) -> bool:
+        """Whether these are the terms of that fiscal year; of today's without one."""
+        return terms.includes(self._today) if year is None else terms.year == year
+
     def _account(self, connection: sa.Connection, dataset: str, *, year: int | None = None) -> Account:
         granted = rows.granted(connection, dataset)
         for terms, budget in granted:
-            if terms.year == year or (year is None and terms.includes(self._today)):
+            if self._is_of(terms, year):
                 return Account(
                     dataset=dataset,
                     terms=terms,
@@ -295,16 +304,16 @@ def naive(losses: Mapping[Loss, int]) -> int:
 
 
 def expect_amount(micro: Any, femto: Any) -> None:
-    if (
-        type(micro) is not int
-        or type(femto) is not int
-        or not 0 < micro <= MOST_MICRO
-        or not 0 <= femto < FEMTO
-    ):
-        raise Unusable(
-            ja="予算の値が正しくありません。epsilon は0より大きく1000以下、delta は0以上1未満の有限の数で指定してください。",
-            en="This is no budget: epsilon is a finite number above 0 and up to 1,000, and delta at least 0 and below 1.",
-        )
+    whole = type(micro) is int and type(femto) is int
+    if not whole or not 0 < micro <= MOST_MICRO or not 0 <= femto < FEMTO:
+        raise no_amount()
+
+
+def no_amount() -> Unusable:
+    return Unusable(
+        ja="予算の値が正しくありません。epsilon は0より大きく1000以下、delta は0以上1未満の有限の数で指定してください。",
+        en="This is no budget: epsilon is a finite number above 0 and up to 1,000, and delta at least 0 and below 1.",
+    )
 
 
 def expect_named(analyst: str, purpose: str) -> None:
