@@ -19,8 +19,11 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.analyst.datasets import Dataset
 from workbench.analyst.display import Facts, Rows
 from workbench.analyst.gateway import Gateway
+from workbench.analyst.models import Method, ModelWish, wished
+from workbench.riskflag.define import Definition
 from workbench.riskflag.plotting import BLUE, GREY, ORANGE, Plot, legible, plot, say
 
 NOTHING_SPENT = "まだ何も使っていません。 / Nothing has been spent yet."
@@ -56,7 +59,9 @@ MEASURES: Mapping[str, tuple[str, str]] = {
     "quantile": ("分位点（雑音を含む）", "quantile, with noise"),
     "coefficient": ("係数（雑音を含む）", "coefficient, with noise"),
 }
+DARK = "#222222"
 MOST_PANELS = 24
+SHORT = "{:,.5g}".format
 
 Labels = Mapping[str, Sequence[str]]
 
@@ -128,6 +133,33 @@ class Asking:
         """The straight line that fits a number best from other numbers."""
         return self._question("regression", item=item, on=list(on), epsilon=epsilon, where=where)
 
+    def model(
+        self,
+        flag: Definition,
+        method: Method,
+        *,
+        features: Sequence[str],
+        like: Dataset,
+        edges: Mapping[str, Sequence[float]] | None = None,
+        tries: int = 1,
+    ) -> ModelWish:
+        """
+        A model of `flag`, trained on the protected rows under differential privacy; see `models`.
+
+        `like` is an admitted dataset: the model carries its recoding and is evaluated on its test part. Every
+        one of `tries` is paid for. Raises Refused for an estimator of one's own.
+        """
+        return wished(
+            self.gateway,
+            self.dataset,
+            flag=flag,
+            method=method,
+            features=features,
+            like=like,
+            edges=edges,
+            tries=tries,
+        )
+
     def _question(self, kind: str, *, where: Labels | None, **details: Any) -> "Question":
         filtered = {"where": {item: list(labels) for item, labels in where.items()}} if where else {}
         return Question(self.gateway, self.dataset, {"kind": kind, **details, **filtered})
@@ -194,7 +226,7 @@ class Cost:
         return plot(draw, rows=rows, size=(7, 1.3 + 2.6 * (rows - 1)))
 
     def _repr_html_(self) -> str:
-        told = {key: value for key, value in self.result.items() if not isinstance(value, list | Mapping)}
+        told = {key: value for key, value in self.result.items() if isinstance(value, str | int | float)}
         if "margin_unit" in told:
             told["margin_unit"] = UNITS.get(told["margin_unit"], told["margin_unit"])
         groups = [
@@ -245,6 +277,13 @@ class Answer:
             table = pd.concat([table, found], axis="columns")
         return table
 
+    def crossed(self) -> pd.DataFrame:
+        """The first measure with the last item across; of a contingency table, with its margins."""
+        *others, last = list(self.result["items"])
+        crossed = self.frame().pivot(index=others, columns=last, values=self.result["measures"][0])
+        labels = self.frame()[last].unique()
+        return crossed.reindex(self.frame()[others[0]].unique(), level=0)[labels]
+
     def plot(self) -> Plot:
         """The first measure as bars with their intervals; a panel for each category of the other items."""
         *others, last = list(self.result["items"]) or ["_"]
@@ -256,6 +295,8 @@ class Answer:
 
         def draw(axes: Any) -> None:
             for ax, (names, part) in zip(axes.flat, panels, strict=True):
+                # One scale for all: a group of nobody must not look like a large one.
+                ax.sharey(axes.flat[0])
                 bars(ax, part, item=last, measure=measure, title=" × ".join(map(str, names)))
 
         return plot(draw, rows=max(len(panels), 1), size=(7, 2.4 * max(len(panels), 1)))
@@ -263,9 +304,10 @@ class Answer:
     def _repr_html_(self) -> str:
         keys = ("epsilon", "delta", "margin_95", "unit")
         facts = {key: self.result[key] for key in keys if self.result.get(key) is not None}
-        return Facts(facts, title=self.title, note=self.note)._repr_html_() + self.frame().to_html(
-            index=False, na_rep=""
-        )
+        shown = Facts(facts, title=self.title, note=self.note)._repr_html_()
+        if self.result["kind"] == "contingency" and len(self.result["items"]) == 2:
+            return shown + self.crossed().to_html()
+        return shown + self.frame().to_html(index=False, na_rep="", float_format=SHORT)
 
 
 def bars(ax: Any, part: pd.DataFrame, *, item: str, measure: str, title: str) -> None:
@@ -274,7 +316,7 @@ def bars(ax: Any, part: pd.DataFrame, *, item: str, measure: str, title: str) ->
     ]
     values, low, high = (part[name].to_numpy(dtype="float64") for name in (measure, "low", "high"))
     ax.bar(range(len(part)), values, color=BLUE)
-    ax.vlines(range(len(part)), low, high, colors=GREY, linewidth=2)
+    ax.vlines(range(len(part)), low, high, colors=DARK, linewidth=2)
     ax.set_xticks(range(len(part)), labels, rotation=30, ha="right")
     ax.set_title(legible(title, otherwise=""))
     ja, en = MEASURES.get(measure, (measure, measure))

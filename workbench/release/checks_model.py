@@ -6,6 +6,7 @@ on its word: golden rows, reasons, cards and evaluation are made again here and 
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import rfc8785
@@ -20,6 +21,8 @@ from workbench.riskflag import export
 from workbench.riskflag.card import cards
 from workbench.riskflag.evaluate import digest_of
 from workbench.riskflag.explain import reason_texts
+from workbench.riskflag.guarantee import KEYS as GUARANTEE_KEYS
+from workbench.riskflag.guarantee import sentence
 from workbench.riskflag.inputs import golden_rows, input_contract
 from workbench.riskflag.words import banned_in
 from workbench.scoring.scorer import CONTRACT, GOLDEN, REASONS
@@ -82,9 +85,18 @@ def malformed(candidate: Candidate) -> list[str]:
         or not isinstance(dataset.get("digest"), str)
     ):
         wrong.append(export.LINEAGE)
-    if not isinstance(training, dict) or not set(training) >= TRAINING_KEYS:
+    if (
+        not isinstance(training, dict)
+        or not set(training) >= TRAINING_KEYS
+        or not is_guarantee(training.get("guarantee"))
+    ):
         wrong.append(export.DEFINITION)
     return wrong
+
+
+def is_guarantee(claimed: Any) -> bool:
+    """Nothing, or the guarantee of a model trained under differential privacy, in its keys."""
+    return claimed is None or (isinstance(claimed, dict) and set(claimed) == GUARANTEE_KEYS)
 
 
 LINEAGE_KEYS = {"schema", "dataset", "notebook"}
@@ -116,9 +128,33 @@ def release_admitted(candidate: Candidate) -> Finding:
             ),
             remedy=TRAIN_ON_ADMITTED,
         )
+    if candidate.guarantee is not None or candidate.trained_here:
+        return learnt_here(candidate)
     return passed(
         f"受入済みの {source.name} {source.version}（同じ利用目的、有効、失効なし）だけで学習しています。",
         f"Trained only on the admitted {source.name} {source.version} (same purpose, valid, not revoked).",
+        release=source.digest,
+    )
+
+
+def learnt_here(candidate: Candidate) -> Finding:
+    """A claim of differential privacy is true when the log says so: this model, this guarantee, this release."""
+    source = candidate.source
+    if not candidate.as_trained_here:
+        return Finding(
+            Verdict.FAIL,
+            Text(
+                ja="差分プライバシーで学習したと書かれていますが、この部屋で学習した判定モデルの記録と一致しません。",
+                en="It claims to be trained under differential privacy, and no record of this room is of this model.",
+            ),
+            remedy=Text(
+                ja="desk.ask(…).model(…).answer() で得たものを、手を加えずに提出してください。",
+                en="Submit what desk.ask(...).model(...).answer() gave, unchanged.",
+            ),
+        )
+    return passed(
+        f"この部屋で差分プライバシーにより学習した記録と一致します。変換表としきい値は受入済みの {source.name} {source.version}（同じ利用目的、有効、失効なし）のものです。",
+        f"It is the model that this room trained under differential privacy; recoding and threshold are those of the admitted {source.name} {source.version} (same purpose, valid, not revoked).",
         release=source.digest,
     )
 
@@ -132,6 +168,8 @@ TRAIN_ON_ADMITTED = Text(
 def protection(candidate: Candidate) -> Finding:
     """Synthetic data is for writing code; what it says of children is the synthesiser's."""
     kind = candidate.source.protection
+    if candidate.guarantee is not None:
+        return differential_privacy(candidate)
     if kind == "anonymised":
         return passed("匿名加工したデータで学習しています。", "Trained on anonymised data.", protection=kind)
     return Finding(
@@ -144,6 +182,34 @@ def protection(candidate: Candidate) -> Finding:
         remedy=Text(
             ja="匿名加工したデータセットで学習し直すことを検討してください。",
             en="Consider training again on an anonymised dataset.",
+        ),
+    )
+
+
+def differential_privacy(candidate: Candidate) -> Finding:
+    """The loss of a model trained on the protected table, and on what it was evaluated."""
+    said: Mapping[str, Any] = candidate.guarantee or {}
+    warn = candidate.room.policy["epsilon_warn"]
+    epsilon, kind = said["epsilon_of_all"], candidate.source.protection
+    numbers = {"epsilon": epsilon, "delta": said["delta"], "protection": kind}
+    if epsilon <= warn and kind == "anonymised":
+        return Finding(
+            Verdict.PASS,
+            Text(sentence(said, "ja"), sentence(said, "en")),
+            numbers,
+            {"epsilon_warn": warn},
+        )
+    return Finding(
+        Verdict.REVIEW,
+        Text(
+            ja=f"{sentence(said, 'ja')}評価は {kind} のデータによります。",
+            en=f"{sentence(said, 'en')} It was evaluated on data that is {kind}.",
+        ),
+        numbers,
+        {"epsilon_warn": warn},
+        Text(
+            ja=f"ε が {warn:g} を超えるか、評価が実際のこどもによらないことを承知の上で判断してください。",
+            en=f"Decide knowing that ε is above {warn:g}, or that it was not evaluated on real children.",
         ),
     )
 
@@ -200,6 +266,7 @@ def derived(candidate: Candidate) -> dict[str, bytes]:
         dictionary=part.dictionary,
         source=candidate.source,
         version=candidate.version,
+        guarantee=candidate.guarantee,
     )
     return {
         CONTRACT: rfc8785.dumps(asked),
@@ -353,6 +420,8 @@ def groups(candidate: Candidate) -> Finding:
 
 def smallest_cell(candidate: Candidate) -> Finding:
     """Each group of equal points rests on enough children and enough households."""
+    if candidate.guarantee is not None:
+        return hidden_by_noise(candidate)
     policy = candidate.room.policy
     rows_least, homes_least = policy["model_min_cell"], policy["model_levels_households"]
     cells = candidate.cells
@@ -401,6 +470,15 @@ def smallest_cell(candidate: Candidate) -> Finding:
         ),
         numbers,
         limits,
+    )
+
+
+def hidden_by_noise(candidate: Candidate) -> Finding:
+    """No points of such a model rest on a few children's values: the noise hides any one household."""
+    return passed(
+        "差分プライバシーの雑音が世帯ごとの影響を隠すため、点数のもとになる人数の下限は要りません（受入済みデータでの最少行数は参考です）。",
+        "The noise of differential privacy hides what any one household adds, so no smallest cell is asked for; the fewest rows on the admitted data are for information.",
+        smallest_rows=int(candidate.cells["rows"].min()),
     )
 
 
@@ -474,6 +552,11 @@ def decision_role(candidate: Candidate) -> Finding:
 
 def refitted(candidate: Candidate) -> Finding:
     """Trained again in this room by its own recipe: the same points, or a reviewer looks at why not."""
+    if candidate.guarantee is not None:
+        return passed(
+            "雑音を加えて学習したため、学習し直しても同じ点数にはなりません。学習の記録との一致で確かめています。",
+            "It was trained with noise and cannot be trained again to the same points; the record of its training stands in for that.",
+        )
     try:
         again = candidate.trained_again
         same = digest_of(again) == digest_of(candidate.model)

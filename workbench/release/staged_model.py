@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.artifact.canonical import canonical, sha256
+from workbench.audit import Event
 from workbench.errors import NotFound
 from workbench.release import requests
 from workbench.release.catalogue import catalogue
@@ -23,6 +25,7 @@ from workbench.release.shelf import Opened
 from workbench.release.staged import ALIGNMENT, PART, RECIPE, Rows
 from workbench.riskflag import export
 from workbench.riskflag.define import Definition
+from workbench.riskflag.evaluate import digest_of
 from workbench.riskflag.part import Part, Source, read_part
 from workbench.riskflag.population import considered
 from workbench.riskflag.train import train
@@ -70,6 +73,32 @@ class Candidate:
         """How the notebook says it was trained."""
         found: Mapping[str, Any] = self.document(export.DEFINITION)["training"]
         return found
+
+    @property
+    def guarantee(self) -> Mapping[str, Any] | None:
+        """The guarantee of differential privacy that the candidate claims for itself."""
+        claimed: Mapping[str, Any] | None = self.training.get("guarantee")
+        return claimed
+
+    @cached_property
+    def trained_here(self) -> bool:
+        """Whether the log says that this very model was trained under differential privacy in this room."""
+        return bool(self._trainings)
+
+    @property
+    def as_trained_here(self) -> bool:
+        """Whether it was, under the guarantee it claims and in the recoding of the release it names."""
+        told = {
+            "guarantee": sha256(canonical(self.guarantee)),
+            "release": self.lineage["dataset"]["digest"],
+        }
+        return any(told.items() <= details.items() for details in self._trainings)
+
+    @cached_property
+    def _trainings(self) -> list[Mapping[str, Any]]:
+        model = digest_of(self.model)
+        records = self.room.state.log.of_kind(Event.MODEL_TRAINED)
+        return [record["details"] for record in records if record["details"]["model"] == model]
 
     @cached_property
     def lineage(self) -> Mapping[str, Any]:

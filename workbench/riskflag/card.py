@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.riskflag.define import Definition
 from workbench.riskflag.dictionary import Dictionary
+from workbench.riskflag.guarantee import sentence
 from workbench.riskflag.part import Source
 from workbench.riskflag.words import refuse_banned
 from workbench.scoring.model import Model
@@ -31,6 +32,7 @@ NOT_FOR = {
         "a reason not to support a child who is not a candidate",
     ),
 }
+SPACE = {"ja": "", "en": " "}
 TOO_FEW = {"ja": "少なすぎて示せません", "en": "too few to show"}
 
 
@@ -42,9 +44,10 @@ def cards(
     dictionary: Dictionary,
     source: Source,
     version: str,
+    guarantee: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
-    """The cards by language, in Markdown."""
-    facts = Facts(definition, model, evaluation, dictionary, source, version)
+    """The cards by language, in Markdown. `guarantee` is that of a model trained under differential privacy."""
+    facts = Facts(definition, model, evaluation, dictionary, source, version, guarantee)
     written = {language: write(facts) for language, write in WRITERS.items()}
     for language, text in written.items():
         refuse_banned(text, place=f"card/{language}.md")
@@ -61,6 +64,7 @@ class Facts:
     dictionary: Dictionary
     source: Source
     version: str
+    guarantee: Mapping[str, Any] | None
 
     def title(self, language: str) -> str:
         return self.definition.title.get(language, self.definition.name)
@@ -84,6 +88,19 @@ class Facts:
             return {"ja": f"{places.children}人", "en": f"{places.children} children"}[language]
         share = f"{(places.per_10000 or 0) / 100:g} %"
         return {"ja": f"対象者の{share}", "en": f"{share} of the children considered"}[language]
+
+    def trained_on(self, language: str) -> str:
+        source = f"{self.source.name} {self.source.version}"
+        if self.guarantee is not None:
+            told = {
+                "ja": f"評価としきい値は {source}（{self.source.protection}）で求め、学習した行での正確な成績は出していません。",
+                "en": f"Evaluation and threshold come from {source} ({self.source.protection}); nothing was measured exactly on the rows it was trained on.",
+            }
+            return sentence(self.guarantee, language) + SPACE[language] + told[language]
+        return {
+            "ja": f"学習データ: {source}（{self.source.protection}）。一般化された区分だけを使います。",
+            "en": f"Trained on {source} ({self.source.protection}), on generalised categories only.",
+        }[language]
 
     def chosen(self) -> Mapping[str, Any] | None:
         rows = self.evaluation.get("capacity", ())
@@ -157,7 +174,7 @@ def japanese(facts: Facts) -> str:
 - 点数は順位を付けるための整数で、確率ではありません。
 - 記録のない情報は点数に反映されません。候補の一覧に、分かっていない情報を併記します。
 - 過去の記録の偏り（把握されやすい家庭ほど記録が多い）を引き継ぎます。
-- 学習データ: {facts.source.name} {facts.source.version}（{facts.source.protection}）。一般化された区分だけを使います。
+- {facts.trained_on("ja")}
 {bullets(note["ja"] for note in data.get("notes", ()))}
 
 ## 人による確認
@@ -219,7 +236,7 @@ def english(facts: Facts) -> str:
 - A score is an integer that ranks; it is not a probability.
 - What was not recorded is not in the score; the candidate list says what is not known.
 - It inherits the slant of past records: families an office already sees are recorded more.
-- Trained on {facts.source.name} {facts.source.version} ({facts.source.protection}), on generalised categories only.
+- {facts.trained_on("en")}
 {bullets(note["en"] for note in data.get("notes", ()))}
 
 ## Human assessment

@@ -86,6 +86,7 @@ def candidate_files(
         dictionary=part.dictionary,
         source=part.source,
         version=version,
+        guarantee=fitted.training.guarantee,
     )
     return {
         **{path: rfc8785.dumps(document).decode() for path, document in documents.items()},

@@ -16,6 +16,7 @@ from workbench.riskflag import explain, plots
 from workbench.riskflag.define import Definition
 from workbench.riskflag.dictionary import NOT_RECORDED
 from workbench.riskflag.evaluate import MIN_CELL, evaluate
+from workbench.riskflag.guarantee import sentence
 from workbench.riskflag.part import Part
 from workbench.riskflag.plotting import Plot, japanese_font
 from workbench.riskflag.report import Report
@@ -64,8 +65,11 @@ class FittedFlag:
         )
 
     def _html_difference(self) -> str:
-        """How far the compiled integers are from the estimator."""
-        compiled = self.training.compiled
+        """How far the compiled integers are from the estimator; or under which guarantee they were learnt."""
+        compiled, guarantee = self.training.compiled, self.training.guarantee
+        if guarantee is not None:
+            said = {language: escape(sentence(guarantee, language)) for language in ("ja", "en")}
+            return f"<p>{said['ja']}<br><small>{said['en']}</small></p>"
         return (
             f"<p>学習器との差は最大 {compiled['largest_difference_milli_logits']}（1000 = 1 logit）、上位 "
             f"{compiled['capacity']:,} 行のうち入れ替わり {compiled['children_exchanged_at_capacity']} 行。<br><small>At most "

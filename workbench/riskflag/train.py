@@ -46,28 +46,42 @@ NEAREST = {
 
 @dataclass(frozen=True)
 class Training:
-    """How a model came to be: what a reviewer needs in order to do it again."""
+    """
+    How a model came to be: what a reviewer needs in order to do it again.
+
+    `guarantee` is that of a model trained under differential privacy on protected rows: there is no seed,
+    counts are told with noise or not at all, and it cannot be done again.
+    """
 
     estimator: str
     parameters: Mapping[str, Any]
     features: tuple[str, ...]
-    seed: int
+    seed: int | None
     min_cell: int
-    rows: int
-    positives: int
+    rows: int | None
+    positives: int | None
     edges: Mapping[str, Sequence[float]]
     notes: tuple[Mapping[str, str], ...]
     compiled: Mapping[str, Any]
+    guarantee: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
+        own = {name: value for name, value in vars(self).items() if name != "guarantee"}
         return {
-            **vars(self),
+            **own,
+            **({} if self.guarantee is None else {"guarantee": dict(self.guarantee)}),
             "parameters": dict(self.parameters),
             "features": list(self.features),
             "edges": {item: list(edges) for item, edges in self.edges.items()},
             "notes": [dict(note) for note in self.notes],
             "compiled": dict(self.compiled),
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Training":
+        """The training that `to_json` wrote."""
+        fields = {**data, "features": tuple(data["features"]), "notes": tuple(data["notes"])}
+        return cls(**fields)
 
 
 def train(
@@ -188,20 +202,30 @@ def compile_linear(
         feature, shift = centred(each, coefficients)
         features.append(feature)
         base += shift
-    model = Model(
+    return at_capacity(draft(definition, base=base, features=tuple(features)), among)
+
+
+def draft(definition: Definition, *, base: int, features: tuple[Feature, ...]) -> Model:
+    """The model of these points, its threshold still to be set."""
+    return Model(
         name=definition.name,
         target=definition.target,
         unit=definition.unit,
         base=base,
-        features=tuple(features),
+        features=features,
         threshold=Threshold(score=0, capacity=definition.places, tie_rule=definition.tie_rule),
         eligible={item: tuple(levels) for item, levels in definition.eligible.items()},
         excluded={item: tuple(levels) for item, levels in definition.excluded.items()},
     )
-    # The threshold comes from the scores alone: no outcome of the test part has a say in it.
+
+
+def at_capacity(model: Model, among: Considered) -> Model:
+    """The model with the threshold that the capacity has among these rows."""
+    # From the scores alone: no outcome of the test part has a say in it.
     scores = engine.score(model, among.part.table(model.items)).scores
-    lowest = engine.lowest(scores, definition.places, tie_rule=definition.tie_rule)
-    return replace(model, threshold=replace(model.threshold, score=lowest))
+    threshold = model.threshold
+    lowest = engine.lowest(scores, threshold.capacity, tie_rule=threshold.tie_rule)
+    return replace(model, threshold=replace(threshold, score=lowest))
 
 
 def centred(binned: Binned, coefficients: Sequence[int]) -> tuple[Feature, int]:

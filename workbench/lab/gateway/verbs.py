@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from workbench.lab.gateway import candidates, questions, wishes
+from workbench.lab.gateway import candidates, models, questions, wishes
 from workbench.lab.gateway.server import Handler
 
 VERBS: Mapping[str, Handler] = {
@@ -16,4 +16,7 @@ VERBS: Mapping[str, Handler] = {
     "price": questions.price,
     "rehearse": questions.rehearse,
     "answer": questions.answer,
+    "price_model": models.price,
+    "rehearse_model": models.rehearse,
+    "train_model": models.train,
 }

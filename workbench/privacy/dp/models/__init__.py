@@ -1,0 +1,1 @@
+"""Models trained on a protected table in the coordinating body's room: asked for, priced, trained, told."""
