@@ -224,6 +224,17 @@ def test_totals_and_values_without_an_interval_are_shown_as_such(desk, gateway):
     assert answered.plot().png.startswith(b"\x89PNG")
 
 
+def test_a_contingency_table_is_shown_crossed_with_its_margins(desk, gateway):
+    cells = [("yes", "2"), ("yes", "1"), ("no", "2"), ("no", "1"), ("yes", None), (None, "2"), (None, None)]
+    rows = [{"cell": list(cell), "count": noisy(place)} for place, cell in enumerate(cells)]
+    gateway.answers["answer"] = ANSWER | {"kind": "contingency", "rows": rows}
+    answered = desk.ask("child-year-raw").contingency("aid", "grade", epsilon=0.1).answer()
+
+    assert answered.crossed().loc["yes", "1"] == 1
+    assert answered.crossed().columns.tolist() == ["2", "1", "合計 / total"]
+    assert "合計 / total" in answered._repr_html_()
+
+
 @pytest.mark.parametrize("items", [[], ["school"]])
 def test_an_answer_without_rows_or_items_is_drawn_too(desk, gateway, items):
     rows = [] if items else [{"cell": [], "count": noisy(12)}]
