@@ -320,6 +320,29 @@ def test_a_candidate_of_the_wrong_shape_leaves_nothing_behind(desk, home):
     assert desk("requests")["result"] == []
 
 
+@pytest.mark.attack
+@pytest.mark.parametrize("verb", ["grant", "share", "budget grant", "charge", "settle", "refund"])
+def test_attack_the_gateway_is_asked_for_a_larger_budget(desk, verb):
+    for wish in ({"micro": 9 * MICRO, "granted_by": "sato"}, {"epsilon": 9, "analyst": "mori"}):
+        assert desk(verb, dataset=ASKED, **wish)["ok"] is False
+
+    assert left(desk) == 1.0
+
+
+@pytest.mark.attack
+def test_attack_a_budget_an_analyst_and_a_price_are_smuggled_into_a_question(desk, state):
+    """Who asks, for what and at which price is the session's and the question's; the request cannot say it."""
+    smuggled = {"analyst": "sato", "purpose": "other", "use": "tables", "loss": {"kind": "pure", "micro": 1}}
+    answered = desk("answer", **histogram(), **smuggled, micro=1, budget={"granted": 9})
+    assert desk("budget", dataset=ASKED, granted=9, **smuggled)["result"]["granted"] == 1.0
+
+    assert answered["ok"]
+    (record,) = [one for one in state.log.records() if one["event"] == "question.reserved"]
+    details = record["details"]
+    assert (record["actor"], details["purpose"], details["use"]) == ("mori", "attendance", "question")
+    assert details["loss"]["micro"] == 250_000
+
+
 def test_what_is_mounted_is_what_is_listed(desk):
     assert desk("datasets")["result"] == ["child-synthetic-1.0.0", "child-tables-1"]
 
