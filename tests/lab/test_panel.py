@@ -9,6 +9,8 @@ import pytest
 from workbench.errors import NotFound
 from workbench.lab import page, panel
 from workbench.lab.doors import ALLOWED
+from workbench.privacy.dp.accounting import Budget
+from workbench.privacy.dp.ledger import Ledger
 from workbench.release import checks
 from workbench.release.requests import PROTECTIONS
 
@@ -59,6 +61,17 @@ def test_the_report_of_a_dataset_that_is_not_mounted_is_not_found(session):
     for name in ("child-year-1.0.0", "other-1", "..", "child-year-1.0.0/data"):
         with pytest.raises(NotFound):
             panel.report_page(session, name)
+
+
+def test_the_budget_of_the_panel_is_what_this_analyst_may_spend_and_none_outside_a_year(office, state):
+    room = SimpleNamespace(state=state, analyst="mori", project="attendance")
+    assert panel.budget(room) is None
+
+    ledger = Ledger(state)
+    ledger.grant("child-year-raw", micro=1_000_000, granted_by="sato")
+    ledger.share("child-year-raw", budget=Budget(300_000), analyst="mori", granted_by="sato")
+
+    assert panel.budget(room)["remaining"] == 0.3
 
 
 def test_a_report_may_run_nothing_fetch_nothing_and_send_nothing():

@@ -179,13 +179,13 @@ def mount(entry: Entry) -> str:
 
 
 def budget(room: "Session") -> dict[str, Any] | None:
-    """What is left of the privacy budget of the project; None where none was granted."""
+    """What the analyst may still spend of the project's privacy budget; None where there is none this year."""
     try:
         name = ledger_name(Projects(room.state).get(room.project))
+        seen = Ledger(room.state).seen_by(room.analyst, dataset=name, purpose=room.project)
     except NotFound:
         return None
-    balance = Ledger(room.state).balance(name).to_json()
-    return {"dataset": name, **balance} if balance["granted"] else None
+    return {"dataset": name, **seen}
 
 
 def project_title(room: "Session") -> Words:

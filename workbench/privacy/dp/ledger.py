@@ -152,14 +152,12 @@ class Ledger:
         """
         account = self.account(dataset)
         mine = [one for one in account.spendings if one.analyst == analyst]
-        uses: Counter[str] = Counter()
-        for one in mine:
-            uses[str(one.use)] += one.times
         rest = account.left(analyst=analyst, purpose=purpose, use=Use.QUESTION)
         return {
             **self.balance(dataset).to_json(),
             "remaining": rest / MICRO,
-            "mine": {"spent": total(summed(mine), account.budget).micro / MICRO, "charges": dict(uses)},
+            "own_spent": total(summed(mine), account.budget).micro / MICRO,
+            "own_charges": sum(one.times for one in mine),
         }
 
     def left(self, dataset: str, *, analyst: str, purpose: str, use: Use = Use.QUESTION) -> int:
