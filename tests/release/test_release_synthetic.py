@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from workbench.cli import workbench
+from workbench.cli.synthesisers import METHODS
 from workbench.errors import NotFound, Refused, Unusable
 from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.loss import FEMTO, MICRO
 from workbench.privacy.synthesis.columns import bounded
-from workbench.privacy.synthesis.synthesisers import loss_within
+from workbench.privacy.synthesis.synthesisers import SYNTHESISERS, loss_within
 from workbench.release import checks_promise
 from workbench.release.findings import Verdict
 from workbench.release.split import Part
@@ -140,3 +143,52 @@ def test_targets_may_be_named(town, budget, monkeypatch):
 
     assert list(seen[0].targets) == ["welfare"]
     assert np.isfinite(seen[0].loss.amount)
+
+
+# ------------------------------------------------------------------ the command
+
+
+@pytest.fixture
+def command(town, monkeypatch):
+    home = town.office.home
+    town.office.state.close()
+    monkeypatch.setenv("WORKBENCH_HOME", str(home.path))
+
+    def run(*words):
+        return CliRunner().invoke(workbench, [*words], env={"WORKBENCH_PERSON": "sato"}, color=True)
+
+    return run
+
+
+def test_the_command_names_every_synthesiser():
+    assert tuple(SYNTHESISERS) == METHODS
+
+
+def test_what_promises_nothing_is_red(command):
+    told = command("release", "synthesisers").output
+
+    for name, one in SYNTHESISERS.items():
+        stands = next(line for line in told.splitlines() if line.startswith(name))
+        assert ("\x1b[31m" in stands) is not one.is_private
+
+
+@pytest.mark.parametrize(("method", "red"), [("dp-tree", False), ("gaussian-copula", True)])
+def test_choosing_a_method_without_a_guarantee_says_so_in_red(town, budget, command, method, red):
+    result = command(
+        *("release", "submit", "made", "1", "--purpose", "attendance", "--protection", "synthetic"),
+        *("--method", method, "--targets", "welfare, absent_30d", "--epsilon", "0.5", "--why", "試行"),
+    )
+
+    assert "R-1 made 1" in result.output, result.exception
+    assert ("\x1b[31m" in result.stderr) is red
+
+
+@pytest.mark.parametrize("method", ["ctgan", "tvae", "aim"])
+def test_a_missing_extra_is_said_and_how_to_get_it(town, budget, monkeypatch, method):
+    for module in ("sdv", "aim"):
+        monkeypatch.setattr(f"workbench.privacy.synthesis.{module}.find_spec", lambda _: None)
+    # A demonstration cannot repeat AIM, which is said before the extra is looked for.
+    with pytest.raises(Unusable) as refusal:
+        prepare(town, method=method)
+
+    assert "workbench[neural]" in refusal.value.en or "demonstration" in refusal.value.en

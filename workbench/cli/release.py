@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.cli.shell import json_option, pass_home, show
+from workbench.cli.synthesisers import METHODS, synthesisers, warn_without_guarantee
 from workbench.cli.wanted import answer, wanted
 from workbench.errors import Refused, Usage, language
 from workbench.home import Home
@@ -45,6 +46,7 @@ def release() -> None:
 
 release.add_command(wanted)
 release.add_command(answer)
+release.add_command(synthesisers)
 
 
 @release.command()
@@ -64,7 +66,20 @@ release.add_command(answer)
 )
 @click.option("--table", "tables", type=Tables(), multiple=True, help="集計表 / a table of counts")
 @click.option(
-    "--epsilon", type=float, default=1.0, show_default=True, help="表全体の ε / epsilon of all tables"
+    "--epsilon", type=float, default=1.0, show_default=True, help="全体の ε / epsilon of all tables, or rows"
+)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="gaussian-copula",
+    show_default=True,
+    help="合成の方法（release synthesisers で一覧） / how synthetic rows are made",
+)
+@click.option(
+    "--targets", default=None, help="合成で優先する項目（コンマ区切り） / items a synthesiser learns first"
+)
+@click.option(
+    "--epochs", type=click.IntRange(1, 10_000), default=None, help="学習の巡数 / epochs of ctgan and tvae"
 )
 @click.option("--bundle", type=FOLDER, default=None, help="準備済みのフォルダ / a bundle made already")
 @click.option("--evidence", type=FOLDER, default=None, help="その根拠 / its evidence")
@@ -131,6 +146,7 @@ def prepared(
     purpose: str,
     hierarchies: Path | None,
     items: str | None,
+    targets: str | None,
     **wanted: Any,
 ) -> None:
     """Make the release asked for."""
@@ -143,15 +159,24 @@ def prepared(
             ja="保護方法（--protection）か準備済みのフォルダ（--bundle）を指定してください。",
             en="Name a protection (--protection) or a bundle made already (--bundle).",
         )
+    if protection == "synthetic":
+        warn_without_guarantee(wanted["method"])
     room = room_for(purpose, home=workflow.home, state=workflow.state, policy=workflow.policy)
     prepare(
         room,
         protection=protection,
         into=into,
         hierarchies=ladders.load(hierarchies, table=room.project.source) if hierarchies else {},
-        items=[item.strip() for item in items.split(",")] if items else None,
+        items=named(items),
+        targets=named(targets),
+        tell=lambda said: click.echo(said, err=True),
         **wanted,
     )
+
+
+def named(items: str | None) -> list[str] | None:
+    """The names in a list separated by commas."""
+    return [item.strip() for item in items.split(",")] if items else None
 
 
 def empty(folder: Path) -> Path:
