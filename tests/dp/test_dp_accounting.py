@@ -108,6 +108,14 @@ def test_a_delta_beyond_a_third_of_the_budgets_is_not_held():
     assert not holds(USUAL, {Loss.approximate(0.1, third): 1, Loss.approximate(0.1, Fraction(1, FEMTO)): 1})
 
 
+def test_a_large_delta_does_not_make_a_loss_cost_less_than_itself():
+    """At δ 0.03 the conversion of ε 0.001 through ρ is 0."""
+    budget, loss = Budget(MICRO, FEMTO // 10), Loss.pure(0.001)
+
+    assert epsilon_of(concentrated({loss: 1}).micro, budget.third) == 0
+    assert total({loss: 1}, budget).micro == loss.micro
+
+
 @given(losses)
 def test_a_loss_alone_costs_what_it_says(loss):
     found = alone(loss)

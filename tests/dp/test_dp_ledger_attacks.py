@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from workbench.cli import workbench
-from workbench.errors import NotFound, Refused, Unusable
+from workbench.errors import NotFound, Refused, Untrusted, Unusable
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
 from workbench.privacy.dp.accounting import Budget
@@ -428,3 +428,42 @@ def test_attack_a_charge_is_swapped_for_a_cheaper_question(home):
     connection.close()
 
     assert "budgets: raw" in run(home, "audit", "verify", expect=11)
+
+
+def test_attack_a_backup_of_the_database_is_put_back_to_have_the_budget_again(home):
+    """What was spent since then is in the log, and nothing more is answered before the two agree."""
+    charge(granted(home))
+    backup = home.path.parent / "backup.db"
+    with sqlite3.connect(home.path / "state.db") as live, sqlite3.connect(backup) as copy:
+        live.backup(copy)
+    charge(opened(home))
+    charge(opened(home))
+
+    with sqlite3.connect(backup) as copy, sqlite3.connect(home.path / "state.db") as live:
+        copy.backup(live)
+
+    with pytest.raises(Untrusted, match="監査ログ"):
+        charge(opened(home))
+    assert opened(home).balance("raw").remaining == 700_000  # as the backup has it: one charge
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM budget_charge",
+        "UPDATE budget_charge SET micro = 1",
+        "UPDATE budget_charge SET year = 2000",
+        "UPDATE budget_charge SET dataset = 'other'",
+        "UPDATE budget_grant SET micro = 9000000",
+        "INSERT INTO budget_grant SELECT 'x', dataset, year, 9000000, femto, terms, granted_by FROM budget_grant",
+    ],
+)
+def test_attack_nothing_is_answered_from_a_ledger_that_was_changed(home, statement):
+    charge(granted(home))
+
+    with sqlite3.connect(home.path / "state.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+    with pytest.raises(Untrusted):
+        charge(opened(home))

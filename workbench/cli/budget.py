@@ -125,7 +125,7 @@ def stated(ledger: "Ledger", dataset: str, *, year: int | None = None) -> dict[s
     """The statement of a dataset's year, with what all its years come to."""
     from workbench.privacy.dp.statement import statement
 
-    accounts = [ledger.account(dataset, year=one) for one in ledger.years(dataset)]
+    accounts = ledger.accounts(dataset)
     told = statement(ledger.account(dataset, year=year))
     # Years are budgets of their own, and the children are the same: their epsilons add up.
     return told | {"all_years": {str(one.year): one.spent / 1_000_000 for one in accounts}}

@@ -221,9 +221,9 @@ def tables(staged: Tables) -> Finding:
     """
     What all questions and tables about the same people cost together, over all their ledgers.
 
-    Sequential composition: the epsilons of mechanisms on the same people add up (Dwork and Roth, "The
-    algorithmic foundations of differential privacy" (2014), theorem 3.14). Subtracting one table from
-    another is covered by it.
+    Within a ledger the losses are composed; the ledgers' epsilons add up, for they are about the same people
+    (Dwork and Roth, "The algorithmic foundations of differential privacy" (2014), theorem 3.14). Subtracting
+    one table from another is covered by it.
     """
     until = staged.asked.report if staged.asked and staged.past is not None else None
     spent, most = together.spent(staged.room, until=until), staged.room.policy["epsilon_total"]

@@ -19,7 +19,8 @@ from workbench.audit import Event
 from workbench.errors import NotFound, Untrusted
 from workbench.governance.charter import Project, Projects
 from workbench.privacy.anonymity.composition import Joined
-from workbench.privacy.dp.ledger import Ledger, naive
+from workbench.privacy.dp.accounting import Budget, total
+from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.loss import Loss
 from workbench.release import admission, report, requests, staging
 from workbench.release.moves import LEFT
@@ -199,31 +200,42 @@ def unit_of(project: Project) -> str | None:
 
 def spent(room: Room, *, until: str | None = None) -> dict[str, int]:
     """
-    What has been asked of these people in the fiscal year of the newest charge, by ledger, in millionths.
+    What has been asked of these people in the fiscal year of the newest charge, by ledger: composed ε in
+    millionths.
 
-    The sum of the epsilons, each loss taken alone: never below the composed one. `until` is the digest of a
-    report: what had been asked when it was made, by the order of the log.
+    `until` is the digest of a report: what had been asked when it was made, by the order of the log.
     """
     names = ledgers(room)
     if until is None:
         ledger = Ledger(room.state)
-        years = {name: ledger.years_charged(name) for name in names}
+        accounts = [account for name in names for account in ledger.accounts(name)]
+        told = {(one.dataset, one.year): (one.budget, one.losses) for one in accounts}
     else:
-        years = charged_in(room.state.log.records(), ledgers=names, until=until)
-    newest = max((year for found in years.values() for year in found), default=0)
-    return {name: naive(found[newest]) for name, found in sorted(years.items()) if newest in found}
+        told = told_in(room.state.log.records(), ledgers=names, until=until)
+    newest = max((year for (_, year), (_, losses) in told.items() if losses), default=0)
+    return {
+        name: total(losses, budget).micro
+        for (name, year), (budget, losses) in sorted(told.items(), key=lambda one: one[0])
+        if year == newest and losses
+    }
 
 
-def charged_in(
+def told_in(
     records: Sequence[Any], *, ledgers: Sequence[str], until: str
-) -> dict[str, dict[int, Counter[Loss]]]:
-    """What the log tells of each ledger's charges, by fiscal year, before a report was made."""
-    found: dict[str, dict[int, Counter[Loss]]] = {}
+) -> dict[tuple[str, int], tuple[Budget, Counter[Loss]]]:
+    """What the log tells of each ledger and year before a report was made: the budget, and what it lost."""
+    told: dict[tuple[str, int], tuple[Budget, Counter[Loss]]] = {}
     for record in records:
-        details = record["details"]
-        if record["event"] == Event.REQUEST_CHECKED and details["report"] == until:
+        event, details = record["event"], record["details"]
+        if event == Event.REQUEST_CHECKED and details["report"] == until:
             break
-        if record["event"] == Event.QUESTION_RESERVED and details["dataset"] in ledgers:
-            year = found.setdefault(details["dataset"], {}).setdefault(details["year"], Counter())
-            year[Loss.from_json(details["loss"])] += 1
-    return found
+        if event not in (Event.BUDGET_GRANTED, Event.QUESTION_RESERVED) or details["dataset"] not in ledgers:
+            continue
+        key = details["dataset"], details["year"]
+        budget, losses = told.get(key, (Budget(0), Counter[Loss]()))
+        if event == Event.BUDGET_GRANTED:
+            budget = Budget(budget.micro + details["micro"], budget.femto + details["femto"])
+        else:
+            losses[Loss.from_json(details["loss"])] += 1
+        told[key] = budget, losses
+    return told

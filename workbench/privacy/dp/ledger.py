@@ -18,8 +18,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from workbench.audit import Event
-from workbench.errors import NotFound, Refused, Unusable
+from workbench.errors import NotFound, Refused, Unprotected, Unusable
 from workbench.governance.people import People
+from workbench.governance.retold import expect_as_told
 from workbench.governance.signed_settings import managers, today
 from workbench.privacy.dp import ledger_rows as rows
 from workbench.privacy.dp.account import Account, summed
@@ -120,10 +121,11 @@ class Ledger:
             found = rows.granted(connection, dataset)
         return next((budget for one, budget in found if one.period == terms.period), Budget(0))
 
-    def years(self, dataset: str) -> list[int]:
-        """The fiscal years for which a dataset was granted a budget."""
+    def accounts(self, dataset: str) -> list[Account]:
+        """The accounts of every fiscal year for which a dataset was granted a budget."""
         with self._state.reading() as connection:
-            return [terms.year for terms, _ in rows.granted(connection, dataset)]
+            years = [terms.year for terms, _ in rows.granted(connection, dataset)]
+            return [self._account(connection, dataset, year=year) for year in years]
 
     def account(self, dataset: str, *, year: int | None = None) -> Account:
         """The account of this fiscal year, or of another. Raises NotFound where none was granted."""
@@ -219,6 +221,7 @@ class Ledger:
     def _reserve(self, loss: Loss, question: str, **asked: str) -> str:
         charge, to = secrets.token_hex(8), managers(self._state)
         converter()  # loaded before the lock, which everybody else waits for
+        self._expect_as_told(asked["dataset"])
         # The transaction takes the write lock first: no other charge reads the balance until this is written.
         with self._state.transaction() as t:
             before = self._account(t.connection, asked["dataset"])
@@ -241,6 +244,26 @@ class Ledger:
             )
             self._warn(t, before, to=to)
         return charge
+
+    def _expect_as_told(self, dataset: str) -> None:
+        """
+        Untrusted where the log tells of a charge that is gone or another here, or not of a grant that is here.
+
+        A state put back from a backup would give budgets back. Who may not read the log leaves this to `audit
+        verify`. The log is read before the state for what is only added to, and after it for what must be told.
+        """
+        try:
+            charges = self._state.log.of_kind(Event.QUESTION_RESERVED)
+            with self._state.reading() as connection:
+                spent = rows.spent_as_told(connection, charges, dataset=dataset)
+                grants = {
+                    key: row for key, row in rows.kept(connection) if key[0] == "grant" and row[0] == dataset
+                }
+            waiting = self._state.waiting()
+            granted = rows.granted_as_told(grants, [*self._state.log.of_kind(Event.BUDGET_GRANTED), *waiting])
+        except Unprotected:
+            return
+        expect_as_told({"budgets": [] if spent and granted else [dataset]})
 
     def _warn(self, t: Transaction, before: Account, *, to: list[str]) -> None:
         """Tell the managers, once, that the level of the terms is reached."""

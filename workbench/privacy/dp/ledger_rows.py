@@ -114,6 +114,21 @@ def otherwise(connection: sa.Connection, records: Iterable[Mapping[str, Any]]) -
     return sorted({str((told.get(key) or found[key])[0]) for key in differing})
 
 
+def spent_as_told(connection: sa.Connection, records: Iterable[Mapping[str, Any]], *, dataset: str) -> bool:
+    """Whether every charge of a dataset that the log tells of is here, and is what it was."""
+    found = dict(kept(connection))
+    # How it ended is left out: a charge may be settled between the two readings.
+    return all(
+        found.get(key, ())[:-1] == row[:-1] for key, row in told_by(records).items() if row[0] == dataset
+    )
+
+
+def granted_as_told(grants: Rows, records: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the log tells of every one of these grants."""
+    told = told_by(records)
+    return all(told.get(key) == row for key, row in grants.items())
+
+
 def kept(connection: sa.Connection) -> Iterator[tuple[Row, Row]]:
     """The rows of the state."""
     for row in connection.execute(sa.select(GRANTS)):
