@@ -18,12 +18,10 @@ class LoggedLogout(LogoutHandler):
     """A log-out is in the log as a log-in is."""
 
     async def get(self) -> None:
-        self._leaving = self.current_user.name if self.current_user else None
+        """The log-in is over at once: closing a room takes a while, and its owner may be back before it is done."""
+        if self.current_user:
+            await asyncio.to_thread(self.authenticator.left, self.current_user.name)
         await super().get()
-
-    async def handle_logout(self) -> None:
-        if self._leaving is not None:
-            await asyncio.to_thread(self.authenticator.left, self._leaving)
 
 
 class RolesOfTheHome:
