@@ -84,6 +84,16 @@ def test_attack_an_analyst_grants_shares_and_reads_who_asked_what(run):
         assert "may not" in run(*command, "--by", "aoki", expect=10)
 
 
+@pytest.mark.parametrize("name", [["--analyst", "aoky"], ["--purpose", "atendance"], []])
+def test_a_share_names_somebody_who_is_there(run, name):
+    """A mistyped name would shut out the one who was meant."""
+    run("grant", "raw", "--by", "sato")
+
+    run("share", "raw", "--epsilon", "1", *name, "--by", "sato", expect=13 if name else 12)
+
+    assert json.loads(run("show", "raw", "--by", "sato", "--json"))[0]["shares"] == []
+
+
 def test_the_statement_says_who_spent_what_on_what(run, home):
     run("grant", "raw", "--by", "sato")
     run("share", "raw", "--epsilon", "0.5", "--analyst", "aoki", "--by", "sato")

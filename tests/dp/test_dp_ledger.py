@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from workbench.audit.warnings import described, warnings_in
 from workbench.errors import NotFound, Refused, Unusable
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
@@ -187,6 +188,8 @@ def test_the_managers_are_told_once_when_the_level_is_reached(state):
     assert counts == [0, 1, 1]
     told = next(one for one in state.log.records() if one["event"] == "budget.warned")["details"]
     assert (told["percent"], told["to"]) == (80, ["oka"])
+    (warning,) = warnings_in(state.log.records())
+    assert "80 % of the privacy budget of 'raw'" in described(warning, language="en")
 
 
 def test_one_release_may_not_cost_more_than_the_level_of_refusal(state):

@@ -5,6 +5,7 @@ from datetime import date
 from fractions import Fraction
 
 from workbench.errors import Unusable
+from workbench.governance.charter import Projects
 from workbench.governance.people import People
 from workbench.governance.settings import policy_in_force
 from workbench.governance.signed_settings import today
@@ -68,7 +69,16 @@ def share(
     purpose: str = "",
     on: date | None = None,
 ) -> None:
-    """Limit an analyst, a purpose or both inside the dataset's budget. Without a δ it has the budget's."""
+    """
+    Limit an analyst, a purpose or both inside the dataset's budget. Without a δ it has the budget's.
+
+    Raises NotFound for a person or a purpose that is not there: a name mistyped would shut out the one meant.
+    """
+    People(state).expect_may(by, "grant_budget")
+    if analyst:
+        People(state).get(analyst)
+    if purpose:
+        Projects(state).get(purpose)
     ledger = Ledger(state, on=on)
     femto = ledger.account(dataset).budget.femto if delta is None else whole(delta, FEMTO)
     ledger.share(
