@@ -23,8 +23,9 @@ from typing import Any
 
 from workbench.privacy.dp.loss import FEMTO, MICRO, Kind, Loss
 
-# A ρ taken alone becomes an ε at this δ, in 10⁻¹⁵: 10⁻⁹, so that a usual budget holds hundreds of them.
-CONVERTED = 10**6
+# A ρ taken alone becomes an ε at this δ, in 10⁻¹⁵: 10⁻⁸. A usual budget (δ 10⁻⁶) adds up 33 of them beside
+# what is pure; more than that are cheap ones, for which the other bound is the better one.
+CONVERTED = 10**7
 # ρ in units of 1/(2·10¹²): the square of an ε in millionths is its ρ, exactly.
 RHO_UNIT = 2 * 10**12
 
