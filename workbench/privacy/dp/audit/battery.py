@@ -36,8 +36,9 @@ from workbench.privacy.dp.audit.recording import (
     compare,
     distance,
     noise_repeats,
+    outcome,
 )
-from workbench.privacy.dp.audit.shipped import EXAMPLES, SOURCE, asked
+from workbench.privacy.dp.audit.shipped import EXAMPLES, SOURCE, Told, asked
 from workbench.privacy.dp.kinds.interface import Question
 from workbench.privacy.dp.loss import Kind, Loss
 from workbench.privacy.dp.noise import Draw, draw
@@ -127,19 +128,23 @@ def audited_question(
     thorough: bool = True,
     confidence: float = CONFIDENCE,
 ) -> Finding:
-    """Replayed on every neighbour, then drawn for on the one that moves it most."""
-    release, claim = asked(question, source=source), claim_of(question.loss)
+    """Replayed on every neighbour, then drawn for on the one that moves it most (unless `outputs` is 0)."""
+    release = asked(question, source=source)
+    charged = charge_of(release, table)
+    if charged is None:
+        return finding(said(question), claim_of(question.loss), 0.0, faults=(Fault.UNANSWERED,))
+    claim = claim_of(charged)
     furthest, faults, reached = neighbours[0], set[Fault](), 0.0
     for pair in neighbours:
-        for compared in comparisons(release, pair, charged=question.loss, thorough=thorough):
+        for compared in comparisons(release, pair, charged=charged, thorough=thorough):
             faults |= compared.faults
             if compared.reached > reached:
                 furthest, reached = pair, compared.reached
     if noise_repeats(release, table):
         faults.add(Fault.SEED)
-    shown = (
-        None if faults else given_away(release, furthest, claim=claim, outputs=outputs, confidence=confidence)
-    )
+    shown = None
+    if outputs and not faults:
+        shown = given_away(release, furthest, claim=claim, outputs=outputs, confidence=confidence)
     return finding(
         said(question),
         claim,
@@ -148,6 +153,13 @@ def audited_question(
         neighbours=len(neighbours),
         reached=reached,
     )
+
+
+def charge_of(release: Release, table: pd.DataFrame) -> Loss | None:
+    """What was charged for an answer: what the ledger was told, not what the question says of itself."""
+    told = outcome(release, table)
+    # A failure is a class with its words; an answer comes with its charges.
+    return told.charged[0] if isinstance(told, Told) and len(told.charged) == 1 else None
 
 
 def comparisons(release: Release, pair: Pair, *, charged: Loss, thorough: bool) -> Iterator[Comparison]:

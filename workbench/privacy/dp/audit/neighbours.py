@@ -186,7 +186,7 @@ HOSTILE: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "a text of control characters": texts("\x00\ud7ff\n\t'\""),
     "half a character": texts("\ud800"),
     "a very long text": texts("x" * 10_000),
-    "empty group": texts("west"),
+    "empty group": lambda rows: rows.assign(district="west", sex="female"),
     "missing": missing,
     "many rows": crowd,
     "many rows, at both ends": opposed,

@@ -36,6 +36,7 @@ class Fault(StrEnum):
     OUTCOME = "outcome"  # something is told that did not pass through the noise
     COST = "cost"  # the draws cost more than was charged
     SEED = "seed"  # the same noise again and again
+    UNANSWERED = "unanswered"  # it fails on an ordinary table, or charges not exactly once
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ def noise_repeats(release: Release, table: Any, *, times: int = 8) -> bool:
 
 
 def calls_of(release: Release, table: Any) -> list[Call]:
-    """The draws of a release, in order. Raises what the release raises."""
+    """The draws of a release, in order, up to its failure if it fails."""
     with at_the_door(Recorder()) as recorder:
-        release(table)
+        outcome(release, table)
     return recorder.calls
 
 

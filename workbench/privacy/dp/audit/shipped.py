@@ -83,25 +83,33 @@ KEY = b"\x07" * 32
 
 
 def asked(question: Question, *, source: Source = SOURCE) -> Callable[[pd.DataFrame], Any]:
-    """The whole way of a question on a table: charged, answered, told. Returns what was told and charged."""
+    """The whole way of a question on a table: charged, answered, told."""
 
-    def release(table: pd.DataFrame) -> Any:
+    def release(table: pd.DataFrame) -> Told:
         ledger: Any = Paper()
         given = answer(
             question, source=source, table=table, ledger=ledger, analyst="auditor", purpose="audit", key=KEY
         )
-        return given.to_json(), ledger.charged
+        return Told(given.to_json(), tuple(ledger.charged))
 
     return release
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer as it leaves the room, and what was charged for it."""
+
+    answer: dict[str, Any]
+    charged: tuple[Loss, ...]
 
 
 @dataclass
 class Paper:
     """A ledger that writes down what it is asked to charge, and refuses nothing."""
 
-    charged: list[tuple[str, Loss]] = field(default_factory=list)
+    charged: list[Loss] = field(default_factory=list)
 
     @contextmanager
     def charge(self, dataset: str, *, loss: Loss, **_: Any) -> Iterator[str]:
-        self.charged.append((dataset, loss))
+        self.charged.append(loss)
         yield "audit"
