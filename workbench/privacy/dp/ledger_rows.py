@@ -152,15 +152,15 @@ def told_by(records: Iterable[Mapping[str, Any]]) -> Rows:
             amount = (said["micro"], said["femto"], said["terms"])
             told["grant", said["grant"]] = (said["dataset"], said["year"], *amount, by)
         elif event == Event.BUDGET_SHARED:
-            key = ("share", said["dataset"], said["year"], said["analyst"], said["purpose"])
-            told[key] = (said["dataset"], said["micro"], said["femto"], by)
+            named = (said["dataset"], said["year"], said["analyst"], said["purpose"])
+            told["share", *named] = (said["dataset"], said["micro"], said["femto"], by)
         elif event == Event.QUESTION_RESERVED:
             loss = tuple(said["loss"][name] for name in ("kind", "micro", "femto"))
             about = (said["dataset"], said["year"], by, said["purpose"], said["use"])
             told["charge", said["question"]] = (*about, *loss, said["sha256"], "reserved")
         elif event in CLOSED:
-            key = ("charge", said["question"])
-            told[key] = (*told.get(key, ("", ""))[:-1], CLOSED[event])
+            reserved = told.get(("charge", said["question"]), ("", ""))
+            told["charge", said["question"]] = (*reserved[:-1], CLOSED[event])
     return told
 
 
