@@ -330,6 +330,27 @@ def test_attack_a_certificate_that_was_taken_back(wire, how):
     assert len(SEEN) == 1
 
 
+@pytest.mark.parametrize("how", ["certificate", "host", "quarter of an hour"])
+def test_attack_a_connection_is_kept_open_for_what_is_taken_back(wire, monkeypatch, how):
+    context = stranger(stem=wire.here.home.keys / "gateway.mori.attendance")
+    with (
+        socket.create_connection(("127.0.0.1", wire.served.port), timeout=20) as plain,
+        context.wrap_socket(plain) as kept,
+    ):
+        kept.sendall(b'{"verb": "who"}\n')
+        assert b"univ-lab" in kept.recv(1 << 16)
+        if how == "certificate":
+            assert Clients(wire.state).remove(host="univ-lab", analyst="mori", actor="oka") == 1
+        elif how == "host":
+            Hosts(wire.state).remove("univ-lab", actor="oka")
+        else:
+            monkeypatch.setattr(far, "SESSION_SECONDS", 0)
+        with contextlib.suppress(OSError):
+            kept.sendall(b'{"verb": "who"}\n')
+            assert kept.recv(1 << 16) == b""
+    assert len(SEEN) == 1
+
+
 def test_attack_a_certificate_that_was_swapped_on_its_way(wire):
     pem = wire.make("hara")
 

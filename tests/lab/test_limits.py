@@ -207,6 +207,35 @@ def test_what_is_used_is_counted_without_following_links(tmp_path):
     assert MB <= disk.used(tmp_path) < 2 * MB
 
 
+def test_attack_files_beneath_a_path_that_is_too_long_to_name(tmp_path):
+    """Each folder is made in the one before, by a handle; no path reaches the last."""
+    handle = os.open(tmp_path, os.O_DIRECTORY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=handle)
+        beneath = os.open("d" * 250, os.O_DIRECTORY, dir_fd=handle)
+        os.close(handle)
+        handle = beneath
+    file = os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=handle)
+    os.write(file, b"x" * 2 * MB)
+    os.close(file)
+    os.close(handle)
+
+    assert disk.used(tmp_path) >= 2 * MB
+
+
+def test_attack_folders_within_folders_without_end(tmp_path):
+    handle = os.open(tmp_path, os.O_DIRECTORY)
+    for _ in range(2000):
+        os.mkdir("d", dir_fd=handle)
+        beneath = os.open("d", os.O_DIRECTORY, dir_fd=handle)
+        os.close(handle)
+        handle = beneath
+    os.close(handle)
+
+    assert disk.why_full(tmp_path, size=GB) is not None
+    subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
 def test_attack_more_files_than_can_be_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "MOST_FILES", 10)
     for number in range(11):

@@ -69,11 +69,18 @@ def test_what_is_no_notebook_does_not_leave():
 
 
 def test_an_export_is_stripped_and_in_the_log(session, notebook, state):
-    run_notebook(notebook(f"print('{VALUE}'[::-1])"), session, name="n.ipynb")
-    left = export(session, "n.ipynb")
+    ran = run_notebook(notebook(f"print('{VALUE}'[::-1])"), session, name="n.ipynb")
+    left = export(session, ran, name="n.ipynb")
     last = list(state.log.records())[-1]
 
     assert VALUE[::-1].encode() in session.workspace.read("n.ipynb")
     assert VALUE[::-1].encode() not in left
     assert last["event"] == Event.NOTEBOOK_EXPORTED
     assert last["actor"] == "analyst-1"
+
+
+def test_attack_another_notebook_is_put_in_the_place_of_the_one_that_ran(session, notebook):
+    ran = run_notebook(notebook("print(1)"), session, name="n.ipynb")
+    session.workspace.write("n.ipynb", notebook(f"# {VALUE}"))
+
+    assert VALUE.encode() not in export(session, ran, name="n.ipynb")

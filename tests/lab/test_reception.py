@@ -9,12 +9,12 @@ import pytest
 from workbench.demo.cast import PASSPHRASE, ensure_account
 from workbench.errors import Refused
 from workbench.governance import passphrase
-from workbench.governance.accounts import Accounts
+from workbench.governance.accounts import Accounts, not_admitted
 from workbench.governance.one_time_codes import RECOVERY_CODES, RECOVERY_SIZE, recovery_codes
 from workbench.governance.passphrase import PARAMETERS, Scrypt
 from workbench.governance.people import People, Person, Role
 from workbench.home import Home
-from workbench.lab.reception import HOUR, LINK_SECONDS, MINUTE, Reception
+from workbench.lab.reception import HOUR, LINK_SECONDS, MINUTE, WAITING, Reception
 from workbench.policy import load
 from workbench.state import State
 
@@ -247,6 +247,36 @@ def test_attack_two_log_ins_at_once_open_two_rooms(reception, rooms, codes, monk
     first, second = asyncio.run(both())
     assert len(rooms) == 1
     assert [reception.visit(first) is None, reception.visit(second) is None].count(True) == 1
+
+
+def test_attack_strangers_log_in_without_end_and_nobody_gets_out(reception, rooms, entered, monkeypatch):
+    """Each of their tries takes long; the room closes for its analyst, and locks take hold, all the same."""
+    _, visit = entered()
+    tried, done = threading.Event(), threading.Event()
+
+    def slow(*_):
+        tried.set()
+        assert done.wait(20)
+        raise not_admitted()
+
+    monkeypatch.setattr(reception.accounts, "log_in", slow)
+
+    async def scene():
+        tries = [asyncio.create_task(reception.log_in("x", "y", "z")) for _ in range(3 * WAITING)]
+        while not tried.is_set():
+            await asyncio.sleep(0.01)
+        try:
+            await asyncio.wait_for(reception.look_round(), 10)
+            await asyncio.wait_for(reception.log_out(visit), 10)
+            sent_away = sum(one.done() for one in tries)
+        finally:
+            done.set()
+        return sent_away, await asyncio.gather(*tries, return_exceptions=True)
+
+    sent_away, ends = asyncio.run(scene())
+    assert not rooms[0].is_open
+    assert sent_away == 2 * WAITING
+    assert {type(end) for end in ends} == {Refused}
 
 
 def test_the_work_of_a_log_in_leaves_the_loop_to_others(reception, codes, monkeypatch):

@@ -163,6 +163,17 @@ def test_the_story_in_english_and_in_japanese():
     assert len(en.splitlines()) == len(ja.splitlines()) == 1 + len(STORY)
 
 
+def test_attack_the_name_of_a_file_writes_on_the_auditors_screen():
+    name = "x\x1b[2J\n  09:15:00  99  logged out"
+    shown = record(6, "file.shown", "2026-04-01T10:00:01.000000Z", name=name, size=1, sha256="0")
+    [told] = sessions([*STORY, shown])
+
+    for language in ("ja", "en"):
+        text = described(told, language=language)
+        assert len(text.splitlines()) == 2 + len(STORY)
+        assert "\x1b" not in text
+
+
 def at_the_door(seq: int, event: str, time: str, **details) -> dict:
     found = record(seq, event, time, person="mori", login="l1", **details)
     del found["details"]["session"]
@@ -244,6 +255,7 @@ def test_the_managers_warnings_are_told_in_both_languages_with_whom_they_are_for
         "output.stopped": one,
         "setting.overdue": setting,
         "audit.not_kept": {"reason": "OSError"},
+        "budget.warned": {"dataset": "d", "year": 2026, "percent": 80, "to": ["oka"]},
     }
     story = [record(n, event, "2026-04-01T09:00:00Z", **details[event]) for n, event in enumerate(WORDS)]
     found = warnings_in([*STORY, *story])

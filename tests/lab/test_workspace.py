@@ -1,10 +1,15 @@
 """The room's side of a folder that a hostile kernel writes."""
 
 import os
+import time
+from types import SimpleNamespace
 
 import pytest
+from tornado.web import HTTPError
 
 from workbench.errors import NotFound, Refused
+from workbench.lab import contents
+from workbench.lab.contents import LabCheckpoints
 from workbench.lab.workspace import Workspace
 
 
@@ -99,3 +104,25 @@ def test_each_analyst_has_a_user_of_their_own_where_root_can_give_one(home):
     if os.geteuid() == 0:
         assert len({workspace.owner for workspace in workspaces}) == 3
         assert 0 not in {workspace.owner for workspace in workspaces}
+
+
+def test_attack_checkpoints_of_files_that_are_all_holes_fill_the_rooms_disk(tmp_path, workspace, monkeypatch):
+    monkeypatch.setattr(contents, "CHECKPOINTS", 10_000)
+    for name in "abc":
+        workspace.write(name, b"")
+        os.truncate(workspace.folder / name, 4_000)
+    kept = LabCheckpoints(folder=str(tmp_path / "kept"))
+    (tmp_path / "kept").mkdir()
+    for name in "abca":
+        kept.create_checkpoint(SimpleNamespace(workspace=workspace), name)
+        time.sleep(0.01)  # the oldest is known by its time
+
+    assert [name for name in "abc" if kept.list_checkpoints(name)] == ["a", "c"]
+    assert sum(one.stat().st_size for one in (tmp_path / "kept").iterdir()) <= 10_000
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2J", "a\nb", "a\u202eb", "a\0b", ".hidden", "a/../b", "\udc80"])
+def test_attack_a_name_that_a_screen_or_a_log_would_obey(name):
+    with pytest.raises(HTTPError):
+        contents.named(name)
+    assert contents.named("出席\u3000一覧.csv") == "出席\u3000一覧.csv"

@@ -192,11 +192,14 @@ def said(step: Step, *, place: int) -> str:
     words = WORDS.get(step.event)
     if words is None:
         return step.event
-    first_line = str(step.details.get("source", "")).strip().partition("\n")[0]
-    # The source is an analyst's; a terminal is not to obey what stands in it.
-    shown = "".join(letter if letter.isprintable() else "·" for letter in first_line[:SHOWN])
-    known = {"dataset": "-", **step.details, "first_line": shown, "kinds": kinds(step.details)}
-    return words[place].format(**known)
+    first_line = str(step.details.get("source", "")).strip().partition("\n")[0][:SHOWN]
+    known = {"dataset": "-", **step.details, "first_line": first_line, "kinds": kinds(step.details)}
+    return printable(words[place].format(**known))
+
+
+def printable(line: str) -> str:
+    """Sources and names of files are an analyst's or a kernel's: a terminal is not to obey what stands in them."""
+    return "".join(letter if letter.isprintable() else "·" for letter in line)
 
 
 def kinds(details: Mapping[str, Any]) -> str:

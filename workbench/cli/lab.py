@@ -97,11 +97,11 @@ def run_one(  # noqa: PLR0917 - click gives them by name
         notify(session)
         click.echo(described(session, tongue=language()), err=True)
         session.acknowledge(how="command")
-        run_notebook(notebook.read_bytes(), session, name=notebook.name, timeout=timeout)
+        ran = run_notebook(notebook.read_bytes(), session, name=notebook.name, timeout=timeout)
         click.echo(str(session.workspace.folder / notebook.name))
         click.echo(SEEN[language()], err=True)
         if target is not None:
-            write_atomically(target, export(session, notebook.name), mode=0o644)
+            write_atomically(target, export(session, ran, name=notebook.name), mode=0o644)
             click.echo(str(target))
 
 

@@ -26,6 +26,7 @@ from tornado.web import HTTPError
 from traitlets import Unicode
 
 from workbench.errors import NotFound, Refused, WorkbenchError
+from workbench.governance.wording import WIDE_BLANK
 from workbench.lab.outgoing import stored
 from workbench.lab.workspace import LARGEST, Workspace, not_plain
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from workbench.lab.session import Session
 
 SHOWN = 16 << 20  # bytes of a file that a page gets in one piece
+CHECKPOINTS = 2 * LARGEST  # bytes of all checkpoints together
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 CHECKPOINT = "checkpoint"
 LAST_CHUNK = -1
@@ -189,7 +191,7 @@ class LabContents(ContentsManager):
         return {"content": listed, "format": "json"}
 
     def _expect_room(self) -> None:
-        refused = self.room.why_not_run() if self.room is not None else None
+        refused = self.room.why_full() if self.room is not None else None
         if refused is not None:
             raise refused
 
@@ -222,6 +224,7 @@ class LabCheckpoints(Checkpoints):
     def create_checkpoint(self, contents_mgr: Any, path: str) -> dict[str, Any]:
         with plainly():
             raw = contents_mgr.workspace.read(named(path))
+        self._make_room(len(raw), besides=self._place(path))
         self._place(path).write_bytes(raw)
         return self.list_checkpoints(path)[0]
 
@@ -244,6 +247,16 @@ class LabCheckpoints(Checkpoints):
             return []
         return [{"id": CHECKPOINT, "last_modified": datetime.fromtimestamp(place.stat().st_mtime, UTC)}]
 
+    def _make_room(self, size: int, *, besides: Path) -> None:
+        """The oldest go: a file that takes no room in a workspace (it is all holes) takes its length here."""
+        kept = [(one.stat(), one) for one in Path(self.folder).iterdir() if one != besides]
+        total = size + sum(about.st_size for about, _ in kept)
+        for about, one in sorted(kept, key=lambda pair: pair[0].st_mtime):
+            if total <= CHECKPOINTS:
+                return
+            one.unlink()
+            total -= about.st_size
+
     def _place(self, path: str) -> Path:
         return Path(self.folder) / hashlib.sha256(named(path).encode()).hexdigest()
 
@@ -251,7 +264,7 @@ class LabCheckpoints(Checkpoints):
 def named(path: str) -> str:
     """A path of the page as a name beneath the workspace. Refused when it is hidden, leads up, or is no text."""
     parts = [part for part in path.strip("/").split("/") if part]
-    if any(part.startswith(".") or "\0" in part for part in parts) or not is_text(path):
+    if any(part.startswith(".") for part in parts) or not is_text(path):
         raise HTTPError(404, "there is no such file")
     return "/".join(parts)
 
@@ -325,9 +338,5 @@ def file_sent(model: dict[str, Any]) -> bytes:
 
 
 def is_text(name: str) -> bool:
-    """Whether a name can be told in UTF-8; a kernel can make files whose names cannot."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether a name reads as it is stored; a kernel can make files whose names turn a screen or a log about."""
+    return name.replace(WIDE_BLANK, " ").isprintable()

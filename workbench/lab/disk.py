@@ -13,24 +13,30 @@ from workbench.errors import Refused
 from workbench.lab.limits import MB
 
 MOST_FILES = 200_000  # more are not counted: a workspace that holds them counts as full
+UNSEEN = 1 << 62  # more than any disk
 
 
 def used(folder: Path) -> int:
     """The bytes that the files in `folder` take on the disk. No link is followed."""
     total = files = 0
-    waiting = [folder]
-    while waiting:
-        # The kernel changes the folder while we look: what is gone takes no room.
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                files += 1
-                if files > MOST_FILES:
-                    return 1 << 62
-                with contextlib.suppress(OSError):
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
+    try:
+        # By open folders and names in them: a path can be made longer than the system takes.
+        for _, folders, names, handle in os.fwalk(folder, onerror=gone_or_unseen):
+            files += len(folders) + len(names)
+            if files > MOST_FILES:
+                return UNSEEN
+            for name in [*folders, *names]:
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.stat(name, dir_fd=handle, follow_symlinks=False).st_blocks * 512
+    except (OSError, RecursionError):
+        return UNSEEN
     return total
+
+
+def gone_or_unseen(error: OSError) -> None:
+    """The kernel changes the folder while we look: what is gone takes no room; what we cannot see may take all."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def why_full(folder: Path, *, size: int) -> Refused | None:

@@ -96,8 +96,8 @@ ALLOWED: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 # Methods that change something, and messages that a person causes: they keep a log-in from growing idle. A
-# page that is left alone asks for much by itself, but sends none of these.
-ACTS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# page that is left alone sends none of these; it does save (PUT) a notebook into which a kernel goes on printing.
+ACTS = frozenset({"POST", "PATCH", "DELETE"})
 BAD_MESSAGE = 1007  # the websocket's code for a message that is not in its format
 # Of a message: bytes of an offset; the channel and four parts with the end, and buffers.
 OFFSET, FEWEST_PARTS, MOST_PARTS = 8, 6, 1024

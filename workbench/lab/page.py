@@ -65,4 +65,8 @@ def page_config() -> dict[str, Any]:
 
 def overrides() -> dict[str, Any]:
     """Settings of Lab that are ours until the analyst chooses otherwise."""
-    return {"@jupyterlab/translation-extension:plugin": {"locale": LOCALES[language()]}}
+    return {
+        "@jupyterlab/translation-extension:plugin": {"locale": LOCALES[language()]},
+        # A link in what a kernel prints carries out, at one click, whatever its address holds.
+        "@jupyterlab/apputils-extension:sanitizer": {"autolink": False, "allowedSchemes": []},
+    }

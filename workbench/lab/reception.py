@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.errors import Refused, WorkbenchError
 from workbench.governance.accounts import Accounts, Enrolment, Login, not_admitted
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MINUTE, HOUR = 60, 3600
 LINK_SECONDS = 600
 SECRET = 32
+WAITING = 8  # log-ins, before the next is sent away at once
+T = TypeVar("T")
 GOODBYE = 1008  # the websocket's code for "policy violation": the page does not try again at once
 
 
@@ -73,7 +75,7 @@ class Reception:
         self._visit: tuple[str, Visit] | None = None
         self._link: tuple[str, float] | None = None
         self._room_since = 0.0
-        self._door = asyncio.Lock()
+        self._door, self._desk, self._proving = asyncio.Lock(), asyncio.Lock(), 0
         self._read_limits()
 
     async def log_in(self, name: str, words: str, code: str) -> str:
@@ -83,8 +85,9 @@ class Reception:
         Raises Refused: with one sentence for every reason that a stranger must not tell apart, with its own
         for somebody who proved who they are and may not enter.
         """
+        login = await self._proven(lambda: self.accounts.log_in(name, words, code))
         async with self._door:
-            return await self._enter(lambda: self.accounts.log_in(name, words, code))
+            return await self._enter(login)
 
     async def follow(self, link: str) -> str:
         """The secret of a new visit, for whoever has the link, once."""
@@ -92,12 +95,12 @@ class Reception:
             (known, until), self._link = self._link or ("", 0.0), None
             if known != digest(link) or until < self._clock():
                 raise not_admitted()
-            return await self._enter(lambda: self.accounts.admit(self.person, method="start link"))
+            return await self._enter(self.accounts.admit(self.person, method="start link"))
 
     async def admit(self, *, method: str) -> str:
         """The secret of a new visit of this room's person, of whom somebody else is certain: `method` says who."""
         async with self._door:
-            return await self._enter(lambda: self.accounts.admit(self.person, method=method))
+            return await self._enter(self.accounts.admit(self.person, method=method))
 
     def link(self) -> str:
         """What opens the room once, soon, without a passphrase: in a demonstration, and nowhere else."""
@@ -137,8 +140,8 @@ class Reception:
 
         Their kernels go on meanwhile, as after an idle log-in.
         """
+        made = await self._proven(lambda: self.accounts.change(visit.person.id, words, code, **changes))
         async with self._door:
-            made = await asyncio.to_thread(self.accounts.change, visit.person.id, words, code, **changes)
             if self._visit is not None and self._visit[1] is visit:
                 self._end_visit(reason="changed")
         return made
@@ -162,8 +165,21 @@ class Reception:
         self._end_visit(reason="ended")
         await self._close_room()
 
-    async def _enter(self, prove: Callable[[], Login]) -> str:
-        login = await asyncio.to_thread(prove)
+    async def _proven(self, prove: Callable[[], T]) -> T:
+        """
+        What `prove` gives, one at a time and outside the door: a passphrase takes long to hold against its
+        account, and whoever stands before the door keeps nobody inside it. Refused when too many wait.
+        """
+        if self._proving >= WAITING:
+            raise busy()
+        self._proving += 1
+        try:
+            async with self._desk:
+                return await asyncio.to_thread(prove)
+        finally:
+            self._proving -= 1
+
+    async def _enter(self, login: Login) -> str:
         try:
             self._expect_admitted(login.person)
             if self.room is None:
@@ -219,6 +235,13 @@ class Reception:
         policy = policy_in_force(self.state)
         self._idle = policy["session_idle_minutes"] * MINUTE
         self._longest = policy["session_hours"] * HOUR
+
+
+def busy() -> Refused:
+    return Refused(
+        ja="ログインの試みが続いています。少し待ってからやり直してください。",
+        en="Too many are trying to log in at once; wait a little and try again.",
+    )
 
 
 def digest(secret: str) -> str:

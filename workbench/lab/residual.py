@@ -37,10 +37,11 @@ RESIDUAL = MappingProxyType(
         "many-files": Residual(
             lambda room: not room.quota,
             "作業場所の容量を OS が止められるのは root の部屋（ループ装置あり）だけです。ここでは、セルを動かす前に毎回"
-            "使用量を確かめ、上限を超えていれば次のセルを動かしません。一つのセルの間は、ファイル一つの上限だけが効きます。",
+            "使用量を確かめ、上限を超えていれば次のセルを動かしません。一つのセルの間は、ファイル一つの上限だけが効きます。"
+            "名前を消して開いたままのファイルは数えられず、カーネルの終了とともに消えます。",
             "Only a room of root with loop devices has the system bound a workspace. Here the room looks at what is "
             "used before each piece of code and runs no more above the limit; within one piece, only the size of "
-            "each file is bounded.",
+            "each file is bounded. A file that is open and has no name is not counted; it goes with its kernel.",
         ),
         "mount-names": Residual(
             lambda room: not (room.root and room.namespaces),

@@ -92,9 +92,13 @@ def read_notebook(content: bytes) -> NotebookNode:
     return notebook
 
 
-def export(session: Session, name: str) -> bytes:
-    """A notebook of the workspace as it may leave the room: stripped, and recorded."""
-    content = stripped(session.workspace.read(name))
+def export(session: Session, notebook: NotebookNode, *, name: str) -> bytes:
+    """
+    A notebook that was run, as it may leave the room: stripped, and recorded.
+
+    It is the room's own, and not read from the workspace again: a kernel could have put another in its place.
+    """
+    content = stripped(nbformat.writes(notebook).encode())
     digest = hashlib.sha256(content).hexdigest()
     session.record(Event.NOTEBOOK_EXPORTED, notebook=name, sha256=digest)
     return content

@@ -177,7 +177,11 @@ class Session:
 
     def why_not_run(self) -> Refused | None:
         """Why no more code is run in this session for now, or None; to be asked before each piece of code."""
-        return self.meter.why_not_more() or disk.why_full(self.workspace.folder, size=self._limits.disk)
+        return self.meter.why_not_more() or self.why_full()
+
+    def why_full(self) -> Refused | None:
+        """Why nothing more is put into the workspace, or None."""
+        return disk.why_full(self.workspace.folder, size=self._limits.disk)
 
     @property
     def kind(self) -> Room:

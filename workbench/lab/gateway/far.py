@@ -145,7 +145,14 @@ class FarGateway:
             except WorkbenchError as error:
                 known.sendall(refusal(error))
                 return
-            answering.talk(known)
+            answering.talk(known, still=lambda: self._may_ask(far, sha256(shown), answering))
+
+    def _may_ask(self, far: FarSocket, certificate: str, answering: Answering) -> bool:
+        """Whether who connected may ask one more thing: the certificate is admitted, the session is the one of now."""
+        try:
+            return certificate in self._clients.pinned() and self._answering(far) is answering
+        except WorkbenchError:
+            return False
 
     def _answering(self, far: FarSocket) -> Answering:
         """The session of this socket; opened anew, and its datasets verified again, every quarter of an hour."""
@@ -155,6 +162,7 @@ class FarGateway:
                 if time.monotonic() - session.opened < SESSION_SECONDS:
                     return answering
                 del self._open[far]
+                answering.end_talks()
                 session.record(Event.GATEWAY_CLOSED)
             session = FarSession.open(self._home, self._state, far)
             answering = Answering(session, self._verbs)

@@ -87,8 +87,8 @@ class Answering:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def talk(self, connection: socket.socket) -> None:
-        """Answer line after line until the other side is done."""
+    def talk(self, connection: socket.socket, *, still: Callable[[], bool] = lambda: True) -> None:
+        """Answer line after line until the other side is done, or `still` says before a line that it may ask no more."""
         # What the other side does to its socket is its own affair: the thread ends, the gateway stays.
         with connection, contextlib.suppress(OSError):
             connection.settimeout(IDLE_SECONDS)
@@ -96,7 +96,7 @@ class Answering:
                 connection.sendall(refusal(too_many_connections()))
                 return
             try:
-                self._serve(connection)
+                self._serve(connection, still)
             finally:
                 with self._lock:
                     self._connections.discard(connection)
@@ -108,7 +108,7 @@ class Answering:
             self._connections.add(connection)
             return True
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, still: Callable[[], bool]) -> None:
         lines = Lines(connection)
         while True:
             try:
@@ -116,7 +116,7 @@ class Answering:
             except TooLong as error:
                 connection.sendall(refusal(error))
                 return
-            if line is None:
+            if line is None or not still():
                 return
             connection.sendall(self.reply(line))
 
