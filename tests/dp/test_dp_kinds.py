@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.errors import Unusable
 from workbench.privacy.dp.answer import noisy_lines
 from workbench.privacy.dp.kinds.contingency import not_below_zero
 from workbench.privacy.dp.noise import Draw
@@ -25,6 +26,7 @@ from workbench.privacy.dp.questions import (
     Source,
     Sum,
     Variance,
+    price,
 )
 from workbench.privacy.dp.rows import read
 
@@ -203,6 +205,22 @@ def test_values_are_clipped_to_their_range_and_kept_on_its_grid():
     ]
 
 
+def test_a_narrower_range_buys_a_smaller_margin_and_clips():
+    wide, narrow = (Mean("score", epsilon=EPSILON, between=ends) for ends in (None, (50, 60)))
+
+    margins = [question.precision(SOURCE).by_group[1_000] for question in (wide, narrow)]
+    assert margins[1] < margins[0] / 10
+    told = [one[()]["mean"].value for one in answers(narrow, times=20)]
+    assert np.mean(told) == pytest.approx(TOWN["score"].clip(50, 60).mean(), abs=0.1)
+
+
+@pytest.mark.parametrize("between", [(-6, 50), (0, 200), (50, 50), (60, 50), (math.nan, 50), (0, math.inf)])
+def test_attack_a_range_beyond_the_public_one(between):
+    """Bounds come from the register; a question narrows them, and never looks beyond."""
+    with pytest.raises(Unusable):
+        price(Quantile("score", epsilon=EPSILON, between=between), SOURCE)
+
+
 @pytest.mark.parametrize("item", ["days", "score"])
 def test_every_value_told_lies_on_a_public_grid(item):
     """No low-order bits: a sum is a whole number of steps, and a step is a power of two."""
@@ -221,7 +239,7 @@ EVERY_KIND = [
     Sum("score", by="district", epsilon=EPSILON),
     Mean("days", by="district", epsilon=EPSILON),
     Variance("score", by="district", epsilon=EPSILON),
-    Quantile("days", at=0.75, by="district", epsilon=EPSILON),
+    Quantile("days", at=0.75, by="district", between=(5, 40), epsilon=EPSILON),
     Contingency(("sex", "band"), epsilon=EPSILON),
     Groups("school", epsilon=EPSILON),
     Regression("score", ("days",), epsilon=EPSILON),

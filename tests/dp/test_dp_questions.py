@@ -50,7 +50,7 @@ ONE_OF_EACH = [
     Count(epsilon=0.5, where=(("sex", ("male",)),)),
     Histogram("absence", epsilon=0.5, by="sex"),
     Sum("days", epsilon=0.5),
-    Mean("score", epsilon=0.5, by="sex"),
+    Mean("score", epsilon=0.5, by="sex", between=(10.0, 20.0)),
     Variance("score", epsilon=0.5),
     Quantile("days", at=0.9, epsilon=0.5, by="sex"),
     Contingency(("absence", "sex"), epsilon=0.5, whole=True),

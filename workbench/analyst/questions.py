@@ -10,6 +10,8 @@ Asking about data nobody here may see: priced before it is asked, rehearsed for 
 A question is only words until `answer()`: its cost and its margin of error are known beforehand, because
 they depend on the question alone. `epsilon` is what the whole question costs, however many numbers it gives;
 `where={"sex": ["male"]}` keeps the children with one of those public labels; `by` answers for each category.
+`between=(0, 30)` narrows the public range of a number: values outside count as the nearer end, and the margin
+shrinks with the range.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,6 +66,7 @@ MOST_PANELS = 24
 SHORT = "{:,.5g}".format
 
 Labels = Mapping[str, Sequence[str]]
+Ends = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -84,22 +87,40 @@ class Asking:
         return self._question("histogram", item=item, epsilon=epsilon, by=by, where=where)
 
     def sum(
-        self, item: str, *, epsilon: float, by: str | None = None, where: Labels | None = None
+        self,
+        item: str,
+        *,
+        epsilon: float,
+        between: Ends | None = None,
+        by: str | None = None,
+        where: Labels | None = None,
     ) -> "Question":
         """The sum of a number, each value clipped to its public range."""
-        return self._question("sum", item=item, epsilon=epsilon, by=by, where=where)
+        return self._question("sum", item=item, epsilon=epsilon, between=between, by=by, where=where)
 
     def mean(
-        self, item: str, *, epsilon: float, by: str | None = None, where: Labels | None = None
+        self,
+        item: str,
+        *,
+        epsilon: float,
+        between: Ends | None = None,
+        by: str | None = None,
+        where: Labels | None = None,
     ) -> "Question":
         """The mean of a number, and how many children it is over."""
-        return self._question("mean", item=item, epsilon=epsilon, by=by, where=where)
+        return self._question("mean", item=item, epsilon=epsilon, between=between, by=by, where=where)
 
     def variance(
-        self, item: str, *, epsilon: float, by: str | None = None, where: Labels | None = None
+        self,
+        item: str,
+        *,
+        epsilon: float,
+        between: Ends | None = None,
+        by: str | None = None,
+        where: Labels | None = None,
     ) -> "Question":
         """The variance and standard deviation of a number, its mean, and how many children they are over."""
-        return self._question("variance", item=item, epsilon=epsilon, by=by, where=where)
+        return self._question("variance", item=item, epsilon=epsilon, between=between, by=by, where=where)
 
     def quantile(
         self,
@@ -107,11 +128,14 @@ class Asking:
         *,
         epsilon: float,
         at: float = 0.5,
+        between: Ends | None = None,
         by: str | None = None,
         where: Labels | None = None,
     ) -> "Question":
         """The value that a share `at` of children are below: 0.5 is the median. In hundredths."""
-        return self._question("quantile", item=item, at=at, epsilon=epsilon, by=by, where=where)
+        return self._question(
+            "quantile", item=item, at=at, epsilon=epsilon, between=between, by=by, where=where
+        )
 
     def contingency(
         self, *items: str, epsilon: float, whole: bool = False, where: Labels | None = None
@@ -160,9 +184,14 @@ class Asking:
             tries=tries,
         )
 
-    def _question(self, kind: str, *, where: Labels | None, **details: Any) -> "Question":
-        filtered = {"where": {item: list(labels) for item, labels in where.items()}} if where else {}
-        return Question(self.gateway, self.dataset, {"kind": kind, **details, **filtered})
+    def _question(
+        self, kind: str, *, where: Labels | None, between: Ends | None = None, **details: Any
+    ) -> "Question":
+        if between is not None:
+            details["between"] = list(between)
+        if where:
+            details["where"] = {item: list(labels) for item, labels in where.items()}
+        return Question(self.gateway, self.dataset, {"kind": kind, **details})
 
 
 @dataclass(frozen=True)
@@ -194,6 +223,8 @@ class Question:
         said = self.details
         names = [said.get("by"), said.get("item"), *said.get("items", []), *said.get("on", [])]
         where = [f"{item} = {'/'.join(labels)}" for item, labels in said.get("where", {}).items()]
+        if "between" in said:
+            where.insert(0, "{:g}–{:g}".format(*said["between"]))
         return f"{self.dataset}: {said['kind']} " + ", ".join([" × ".join(filter(None, names)), *where])
 
     def _repr_html_(self) -> str:

@@ -100,7 +100,11 @@ def expect_labels(question: Question, source: Source) -> None:
 def describe(question: Question) -> dict[str, Any]:
     """The question as the ledger and the log keep it."""
     fields = {field.name: getattr(question, field.name) for field in dataclasses.fields(question)}
-    said = {name: plain(value) for name, value in fields.items() if name not in ("epsilon", "where")}
+    said = {
+        name: plain(value)
+        for name, value in fields.items()
+        if name not in ("epsilon", "where") and (name, value) != ("between", None)
+    }
     where = {item: list(labels) for item, labels in question.where}
     return {
         "kind": question.kind,
@@ -138,6 +142,14 @@ def number(value: Any) -> float:
     return float(value)
 
 
+def ends(value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise TypeError
+    return number(value[0]), number(value[1])
+
+
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -151,6 +163,7 @@ FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "items": names,
     "on": names,
     "at": number,
+    "between": ends,
     "whole": flag,
     "where": where,
     "epsilon": number,

@@ -32,7 +32,7 @@ def read(question: Question, *, source: Source, table: pd.DataFrame, key: bytes 
     `key`; None bounds nothing, for synthetic rows, which have no households.
     """
     labels = {item: known(item, source=source, values=table[item]) for item in wanted(question)}
-    numbers = {item: in_steps(table[item], source.number(item)) for item in question.measured}
+    numbers = {item: in_steps(table[item], question.number(item, source)) for item in question.measured}
     kept = of_year(table, source) & chosen(question, labels)
     for _, readable in numbers.values():
         kept &= readable

@@ -17,7 +17,7 @@ import numpy as np
 from workbench.errors import Unusable
 from workbench.privacy.dp.loss import Loss
 from workbench.privacy.dp.noise import Mechanism, margin
-from workbench.privacy.dp.source import Source, cells
+from workbench.privacy.dp.source import Number, Source, cells
 
 SMALLEST_EPSILON = 0.001
 # The 95 % point of a Laplace distribution in standard deviations. A sum of several such draws has less in
@@ -150,6 +150,10 @@ class Question(ABC):
 
     def cells(self, source: Source) -> list[tuple[str, ...]]:
         return cells(self.keys, source)
+
+    def number(self, item: str, source: Source) -> Number:
+        """The range in which a number of the question is read."""
+        return source.number(item)
 
     @abstractmethod
     def parts(self, source: Source) -> tuple[Part, ...]:

@@ -9,9 +9,10 @@ degree, (1 - t)², 2t(1 - t) and t², which also add up to 1 (Bernstein's polyno
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from workbench.errors import Unusable
 from workbench.privacy.dp.kinds.interface import (
     FACTOR,
     GROUPS,
@@ -37,9 +38,15 @@ LEGIBLE = 0.1
 
 @dataclass(frozen=True)
 class Moment(Grouped):
-    """A question about one number."""
+    """
+    A question about one number.
+
+    `between` narrows its public range: fewer steps to hide, so a smaller margin, and values outside count as
+    the nearer end. Whoever asks chooses it, knowing no more than was told before.
+    """
 
     item: str
+    between: tuple[float, float] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +55,18 @@ class Moment(Grouped):
     @property
     def measured(self) -> tuple[str, ...]:
         return (self.item,)
+
+    def number(self, item: str, source: Source) -> Number:
+        public = source.number(item)
+        if self.between is None:
+            return public
+        low, high = self.between
+        if not public.minimum <= low < high <= public.maximum:
+            raise Unusable(
+                ja=f"between は、公開範囲 {public.minimum:g} から {public.maximum:g} までの中で指定してください。",
+                en=f"between lies within the public range, {public.minimum:g} to {public.maximum:g}.",
+            )
+        return Number(low, high, whole=public.whole)
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Sum(Moment):
     measures: ClassVar[tuple[str, ...]] = ("sum",)
 
     def parts(self, source: Source) -> tuple[Part, ...]:
-        sensitivity = source.rows_per_household * source.number(self.item).furthest
+        sensitivity = source.rows_per_household * self.number(self.item, source).furthest
         mechanism = counting(sensitivity=sensitivity, epsilon=self.loss.at_most)
         return (Part("sums", mechanism, size=len(self.cells(source))),)
 
@@ -71,14 +90,14 @@ class Sum(Moment):
         return [[plain(added(rows.cell, rows.numbers[self.item], size=len(self.cells(source))))]]
 
     def finish(self, released: Sequence[Sequence[Any]], source: Source) -> list[Line]:
-        step, width = source.number(self.item).step, self.precision(source).margin or 0.0
+        step, width = self.number(self.item, source).step, self.precision(source).margin or 0.0
         return [
             Line(cell, {"sum": Estimate.around(total * step, width)})
             for cell, total in zip(self.cells(source), released[0][0], strict=True)
         ]
 
     def precision(self, source: Source) -> Precision:
-        number, scale = source.number(self.item), self.parts(source)[0].mechanism.scale
+        number, scale = self.number(self.item, source), self.parts(source)[0].mechanism.scale
         # Children with the value furthest from zero, which are the first to be seen in a sum.
         return Precision("item", math.ceil(visible(scale) / number.furthest), margin(scale) * number.step)
 
@@ -97,12 +116,12 @@ class Mean(Moment):
     degree: ClassVar[int] = 1
 
     def parts(self, source: Source) -> tuple[Part, ...]:
-        sensitivity = source.rows_per_household * source.number(self.item).width ** self.degree
+        sensitivity = source.rows_per_household * self.number(self.item, source).width ** self.degree
         mechanism = counting(sensitivity=sensitivity, epsilon=self.loss.at_most)
         return (Part("totals", mechanism, size=(self.degree + 1) * len(self.cells(source))),)
 
     def exact(self, rows: Rows, source: Source) -> list[list[Any]]:
-        number, size = source.number(self.item), len(self.cells(source))
+        number, size = self.number(self.item, source), len(self.cells(source))
         above = rows.numbers[self.item] - number.low
         totals = [added(rows.cell, term, size=size) for term in self.terms(above, number.width - above)]
         return [[plain(value for total in totals for value in total)]]
@@ -113,7 +132,7 @@ class Mean(Moment):
         return [below, above]
 
     def finish(self, released: Sequence[Sequence[Any]], source: Source) -> list[Line]:
-        number, found = source.number(self.item), self.cells(source)
+        number, found = self.number(self.item, source), self.cells(source)
         # In rows: the noise of each total is Laplace with this scale.
         unit = float(number.width**self.degree)
         scale = self.parts(source)[0].mechanism.scale / unit
@@ -128,7 +147,7 @@ class Mean(Moment):
         return {"mean": mean(totals, scale=scale, number=number), "count": children(totals, scale=scale)}
 
     def precision(self, source: Source) -> Precision:
-        number = source.number(self.item)
+        number = self.number(self.item, source)
         scale = self.parts(source)[0].mechanism.scale / number.width
         spread = number.width * number.step
         return Precision(
@@ -167,7 +186,7 @@ class Variance(Mean):
         }
 
     def precision(self, source: Source) -> Precision:
-        number = source.number(self.item)
+        number = self.number(self.item, source)
         scale = self.parts(source)[0].mechanism.scale / number.width**2
         spread = (number.width * number.step) ** 2
         row = FACTOR * deviation(scale)

@@ -11,7 +11,7 @@ from workbench.errors import Unusable
 from workbench.privacy.dp.kinds.interface import Estimate, Line, Numbers, Part, Precision, Rows, plain
 from workbench.privacy.dp.kinds.moments import Moment
 from workbench.privacy.dp.noise import Draw, Mechanism, scale_for
-from workbench.privacy.dp.source import Number, Source
+from workbench.privacy.dp.source import Source
 
 MOST_CANDIDATES = 1_001
 MOST_SCORES = 200_000
@@ -55,7 +55,7 @@ class Quantile(Moment):
 
     def candidates(self, source: Source) -> Numbers:
         """Public values, in steps, in rising order."""
-        number: Number = source.number(self.item)
+        number = self.number(self.item, source)
         most = min(MOST_CANDIDATES, max(2, MOST_SCORES // len(self.cells(source))), number.width + 1)
         places = np.arange(most, dtype=np.int64)
         return number.low + (places * number.width) // (most - 1)
@@ -81,7 +81,7 @@ class Quantile(Moment):
         return plain(np.abs((b - a) * below - a * above))
 
     def finish(self, released: Sequence[Sequence[Any]], source: Source) -> list[Line]:
-        step, candidates = source.number(self.item).step, self.candidates(source)
+        step, candidates = self.number(self.item, source).step, self.candidates(source)
         # How far the value may be off depends on the data about it; the rank's margin is in the price.
         return [
             Line(cell, {"quantile": Estimate(float(candidates[place] * step), None, None)})
