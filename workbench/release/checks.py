@@ -10,6 +10,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.release import checks_columns as columns
 from workbench.release import checks_model as model
+from workbench.release import checks_promise as promise
 from workbench.release import checks_rows as rows
 from workbench.release import checks_synthetic as synthetic
 from workbench.release import checks_tables as tables
@@ -122,6 +123,7 @@ ROWS: dict[str, Check] = {
 SYNTHETIC: dict[str, Check] = {
     "complete": Check(Text("ファイルの構成", "Files"), synthetic.complete, gate=True),
     "labelled": Check(Text("「合成データ」の表示", "Labelled as synthetic"), synthetic.labelled),
+    "promise": Check(Text("保証", "Guarantee"), promise.promised),
     "registered": Check(
         Text("項目の登録と理由", "Registered and justified items"), synthetic.registered, gate=True
     ),

@@ -71,10 +71,15 @@ def guarantee(staged: Synthetic) -> dict[str, Any]:
     promise, name = staged.secret.get("promise"), str(staged.secret.get("method"))
     method = SYNTHESISERS.get(name)
     about = Text(ja=method.ja, en=method.en) if method else Text(ja=name, en=name)
-    sentence = said(promise) if promise and is_private(staged) else NONE
     return {
         "method": name,
         "about": about.to_json(),
         "kind": "differential_privacy" if promise and is_private(staged) else "none",
-        "sentence": sentence.to_json(),
+        "sentence": sentence(staged).to_json(),
     }
+
+
+def sentence(staged: Synthetic) -> Text:
+    """The promise, or that there is none."""
+    promise = staged.secret.get("promise")
+    return said(promise) if promise and is_private(staged) else NONE

@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.governance.charter import Projects
 from workbench.home import Home
 from workbench.policy import Policy
-from workbench.release import checks, report, rule62, staging
+from workbench.release import checks, checks_promise, report, rule62, staging
 from workbench.release import sections as shows
 from workbench.release.findings import Finding, Found, Text, Verdict
 from workbench.release.requests import Request
@@ -58,7 +58,7 @@ class View:
     stage: Callable[[Subject], Any]
     sections: Callable[[Any, Found], dict[str, Any]]
     provenance: Callable[[Any], dict[str, Any]]
-    notice: Text = rule62.NOTICE
+    notice: Callable[[Any], Text] = lambda _: rule62.NOTICE
 
 
 def rows(one: Subject) -> Rows:
@@ -102,7 +102,7 @@ def examined(one: Subject) -> dict[str, Any]:
             "project": room.project.digest,
             **provenance,
         },
-        notice=view.notice,
+        notice=view.notice(staged),
         sections=sections,
     )
 
@@ -151,10 +151,10 @@ def head(request: Request, room: Room) -> dict[str, Any]:
     }
 
 
-SYNTHETIC_NOTICE = Text(
-    ja=f"差分プライバシーによらない合成データです。最悪の場合の保証はありません。{rule62.NOTICE.ja}",
-    en=f"Synthetic data without differential privacy: nothing bounds the worst case. {rule62.NOTICE.en}",
-)
+def synthetic_notice(staged: Synthetic) -> Text:
+    """What is promised, or that nothing is."""
+    said = checks_promise.sentence(staged)
+    return Text(ja=f"{said.ja}{rule62.NOTICE.ja}", en=f"{said.en} {rule62.NOTICE.en}")
 
 
 MODEL_NOTICE = Text(
@@ -166,7 +166,7 @@ MODEL_NOTICE = Text(
 VIEWS: Mapping[str, View] = {
     "anonymised": View(rows, shows.row_sections, shows.row_provenance),
     "pseudonymised": View(rows, shows.row_sections, shows.row_provenance),
-    "synthetic": View(synthetic, shows.synthetic_sections, shows.synthetic_provenance, SYNTHETIC_NOTICE),
+    "synthetic": View(synthetic, shows.synthetic_sections, shows.synthetic_provenance, synthetic_notice),
     "dp_tables": View(tables, shows.table_sections, shows.table_provenance),
-    "model": View(candidate, shows.model_sections, shows.model_provenance, MODEL_NOTICE),
+    "model": View(candidate, shows.model_sections, shows.model_provenance, lambda _: MODEL_NOTICE),
 }

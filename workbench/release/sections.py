@@ -11,6 +11,7 @@ from workbench.privacy.anonymity.risk.attackers import prosecutor
 from workbench.privacy.anonymity.spread import Spread
 from workbench.privacy.dp.questions import MICRO
 from workbench.release import measures, rule62
+from workbench.release.checks_promise import guarantee
 from workbench.release.checks_rows import over_sensitive
 from workbench.release.findings import Found, Text
 from workbench.release.room import Room
@@ -179,6 +180,7 @@ def source_digest(room: Room) -> str:
 def synthetic_sections(staged: Synthetic, found: Found) -> dict[str, Any]:
     """Fidelity of each item, and the attacks as answers to WP29's three questions."""
     return {
+        "guarantee": guarantee(staged),
         "fidelity": {
             "columns": [
                 {"item": name, "label": dict(staged.table[name].label), "score": score}
