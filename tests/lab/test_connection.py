@@ -1,19 +1,23 @@
 """The conversation of a page with a kernel: code is logged before it runs, answers are written anew and counted."""
 
+import asyncio
 import json
 from types import SimpleNamespace
 
 import pytest
 from jupyter_client.session import Session as Messages
 from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, serialize_msg_to_ws_v1
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 
 from workbench.audit import Event
 from workbench.errors import Refused, Unprotected
 from workbench.lab.connection import RecordedConnection
+from workbench.lab.incoming import ANSWERED, KINDS
 from workbench.lab.outgoing import CELL, MESSAGE
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
+PARTS = ("header", "parent_header", "metadata", "content")
 
 
 class Page(KernelWebsocketHandler):
@@ -40,6 +44,8 @@ class Page(KernelWebsocketHandler):
 
 class Room:
     """What a session is to a connection."""
+
+    id, analyst = "s", "mori"
 
     def __init__(self):
         self.charged, self.recorded, self.told = [], [], []
@@ -69,9 +75,7 @@ class Connection(RecordedConnection):
     room = None
     kernel_id = "k"
     subprotocol = PROTOCOL
-    multi_kernel_manager = SimpleNamespace(
-        allow_tracebacks=True, allowed_message_types=["execute_request", "input_reply", "kernel_info_request"]
-    )
+    multi_kernel_manager = SimpleNamespace(allow_tracebacks=True)
     kernel_info_timeout = 1.0
 
 
@@ -82,18 +86,28 @@ class Kernel:
         self.page = Page()
         self.connection = Connection(websocket_handler=self.page)
         self.connection.room = room
-        self.connection.channels = {"shell": None}
-        self.forwarded = []
-        self.connection.session.send_raw = lambda _, parts: self.forwarded.append(
-            json.loads(parts[0])["msg_type"]
-        )
+        self.connection.channels = {"shell": "shell", "stdin": "stdin"}
+        self.heard, self.channels = [], []
+        self.connection.session.send_raw = self.hears
+        # Recorded as test_looked_at.py has it; here, what is forwarded then.
+        self.connection._looks = SimpleNamespace(add=lambda asked, *_, **__: self.connection._forward(asked))
 
-    def asks(self, kind, content, *, id_="asked"):
+    def hears(self, channel, parts):
+        self.channels.append(channel)
+        self.heard.append([json.loads(part) for part in parts])
+
+    @property
+    def forwarded(self):
+        return [header["msg_type"] for header, *_ in self.heard]
+
+    def asks(self, kind, content, *, id_="asked", channel="shell", buffers=(), **changes):
         """A request of the page."""
         messages = Messages()
         message = messages.msg(kind, content)
-        message["header"]["msg_id"] = id_
-        self.connection.handle_incoming_message(serialize_msg_to_ws_v1(message, "shell", messages.pack))
+        message["header"] |= {"msg_id": id_} | changes.pop("header", {})
+        message |= changes
+        parts = [messages.pack(message[part]) for part in PARTS]
+        self.connection.handle_incoming_message(serialize_msg_to_ws_v1([*parts, *buffers], channel))
 
     def says(self, kind, content, *, cell="asked", channel="iopub"):
         """A message of the kernel."""
@@ -140,6 +154,105 @@ def test_attack_code_typed_into_a_running_cell(kernel, room):
 
     [(event, details)] = room.recorded
     assert (event, details["source"], details["typed"]) == (Event.CELL_EXECUTED, "import os", True)
+
+
+HIDDEN = "import os"
+CODE = {"code": "1", "cursor_pos": 1, "value": "1"}
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"metadata": {"cellId": HIDDEN}},
+        {"parent_header": {"msg_id": HIDDEN}},
+        {"buffers": [HIDDEN.encode()]},
+        {"content": {**CODE, "user_expressions": {HIDDEN: HIDDEN}}},
+        {"content": {**CODE, "more": HIDDEN, "detail_level": HIDDEN, "silent": HIDDEN, "cursor_pos": HIDDEN}},
+        {"content": {**CODE, "pattern": HIDDEN, "session": HIDDEN, "target_name": HIDDEN}},
+        {"content": {**CODE, "status": HIDDEN}},
+        *({"header": {name: HIDDEN}} for name in ("username", "session", "date", "version", "subshell_id")),
+        {"header": {"msg_id": HIDDEN}},
+        {"header": {HIDDEN: HIDDEN}},
+        {"channel": "control"},
+    ],
+)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_attack_text_that_no_record_holds_reaches_the_kernel(kernel, room, where, kind):
+    """A cell can read its own message whole, metadata and header and all, and run what it finds there."""
+    given = {"content": CODE} | where
+    kernel.asks(kind, given.pop("content"), **given)
+
+    assert HIDDEN not in json.dumps(kernel.heard)
+    assert "control" not in kernel.channels
+
+
+@pytest.mark.parametrize("number", [10**4000, -(10**4000), 1 << 40])
+def test_attack_text_spelled_as_a_number(kernel, room, number):
+    kernel.asks("inspect_request", {"code": "abc", "cursor_pos": number, "detail_level": number})
+    kernel.asks("execute_request", {"code": "abc", "cursor_pos": number, "silent": number})
+
+    assert str(number) not in json.dumps(kernel.heard)
+
+
+def test_attack_a_message_of_which_nothing_is_recorded_is_named_by_the_room(kernel, room):
+    """Its name could spell code in the letters of a name; the answer comes back under the page's."""
+    kernel.asks("kernel_info_request", {}, id_="aW1wb3J0IG9z")
+    [[header, *_]] = kernel.heard
+    kernel.says("kernel_info_reply", {}, cell=header["msg_id"], channel="shell")
+
+    assert "aW1wb3J0IG9z" not in json.dumps(kernel.heard)
+    assert [(frame.kind, frame.parent["msg_id"]) for frame in kernel.page.frames] == [
+        ("kernel_info_reply", "aW1wb3J0IG9z")
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind", ["comm_open", "debug_request", "create_subshell_request", "shutdown_request"]
+)
+def test_attack_a_kind_that_no_kernel_gets(kernel, kind):
+    kernel.asks(kind, CODE)
+
+    assert kernel.heard == []
+
+
+@pytest.mark.parametrize("kind", sorted(ANSWERED))
+def test_pages_hear_of_history_and_widgets_from_the_room(kernel, kind):
+    kernel.asks(kind, {"pattern": HIDDEN})
+
+    assert kernel.heard == []
+    assert kernel.page.kinds() == ["status", kind.replace("request", "reply")]
+
+
+def test_attack_the_pages_name_for_itself_is_the_address_of_its_answers(kernel, monkeypatch):
+    monkeypatch.setattr(ZMQChannelsWebsocketConnection, "prepare", no_more)
+    kernel.connection.session.session = HIDDEN
+    asyncio.run(kernel.connection.prepare())
+    kernel.asks("execute_request", {"code": "1"})
+
+    assert HIDDEN.encode() not in kernel.connection.session.bsession
+    assert HIDDEN not in json.dumps(kernel.heard)
+
+
+async def no_more(_):
+    """What a real connection goes on with."""
+
+
+def test_a_cell_is_asked_as_the_protocol_has_it(kernel):
+    kernel.asks("execute_request", {"code": "1", "silent": True, "stop_on_error": False})
+    kernel.asks("input_reply", {"value": "typed", "status": "ok"})
+
+    [[header, parent, metadata, content], [_, _, _, typed]] = kernel.heard
+    assert (parent, metadata, header["msg_id"], header["version"]) == ({}, {}, "asked", "5.3")
+    assert content == {
+        "code": "1",
+        "silent": True,
+        "store_history": False,
+        "user_expressions": {},
+        "allow_stdin": True,
+        "stop_on_error": False,
+    }
+    assert typed == {"value": "typed", "status": "ok"}
+    assert kernel.channels == ["shell", "stdin"]
 
 
 def test_what_the_kernel_says_is_counted_logged_and_shown(kernel, room):

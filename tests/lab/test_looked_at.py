@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 from workbench.audit import Event
+from workbench.lab.incoming import Asked
 from workbench.lab.looked_at import MOST_WAITING, Looks, entry_of
 
 HEADER = {"msg_id": "m1", "msg_type": "complete_request"}
@@ -20,7 +21,8 @@ class Heard(list):
 
 
 def add(looks, session, code):
-    looks.add(code, entry_of(session, HEADER, code, kernel="k"), header=HEADER, room=session)
+    asked = Asked("complete_request", HEADER, {"code": code})
+    looks.add(code, entry_of(session, asked, kernel="k"), header=HEADER, room=session)
 
 
 async def until(happened):

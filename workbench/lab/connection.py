@@ -1,11 +1,14 @@
 """
 The one conversation between a page and a kernel, over the server's websocket.
 
-What is asked of it about code is in the log, on disk, before the kernel hears of it. The kernel is hostile: what it answers
-is looked at before the page hears of it.
+Neither hears the other: every message is written anew. The code in what is asked is in the log, on disk, before the kernel
+hears of it. The kernel is hostile: what it answers is looked at before the page hears of it.
 """
 
+import hashlib
+import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ from tornado.web import HTTPError
 
 from workbench.audit import Event
 from workbench.errors import Refused, Unprotected, WorkbenchError
+from workbench.lab.incoming import ANSWERED, Asked, asked
 from workbench.lab.looked_at import LOOKS, Looks, entry_of
 from workbench.lab.outgoing import CELL, MB, MESSAGE, Letter, Said, heard
 from workbench.lab.run import code_digest
@@ -31,7 +35,7 @@ REMEMBERED = 256
 
 class RecordedConnection(ZMQChannelsWebsocketConnection):
     """
-    Code is in the log, on disk, before it is forwarded to the kernel. What the kernel says is written anew
+    Code is in the log, on disk, before it is forwarded to the kernel, and nothing else of the page's text is. What the kernel says is written anew
     from what a page may have, and counted, before the page has it; it is in the log soon after.
     """
 
@@ -43,7 +47,12 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         self._shown: dict[str, int] = {}  # bytes shown of the last pieces of code
         self._noted: dict[str, bool] = {}  # where it was said already that something is too large
         self._unsaid: list[WorkbenchError] = []
-        self._looks = Looks(pass_on=super().handle_incoming_message, refuse=self._answer_no_look)
+        self._looks = Looks(pass_on=self._forward, refuse=self._answer_no_look)
+
+    async def prepare(self) -> None:
+        """A page's name for itself is the address of its answers, which the kernel reads: it gets a digest."""
+        self.session.session = hashlib.sha256(self.session.session.encode()).hexdigest()[:32]
+        await super().prepare()
 
     def connect(self) -> Any:
         """Without waiting for the other side's acknowledgement of each small message (Nagle's algorithm)."""
@@ -56,25 +65,42 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         return room
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
-        header, content = self._look(incoming_msg)
-        remember(self._asked, str(header.get("msg_id", "")), header)
-        if header.get("msg_type") == "execute_request":
-            refused = self.room.why_not_run()
-            if refused is not None:
-                self._answer_refused(header, refused)
-                return
-            self._last = header
-            expressions = content.get("user_expressions") or {}
-            self._record(header, content.get("code"), expressions=sorted(map(str, expressions.values())))
-            self._say_what_waited()
-        elif header.get("msg_type") == "input_reply":
-            # What is typed into a running cell may be run by it.
-            self._record(header, content.get("value"), typed=True)
-        elif header.get("msg_type") in LOOKS:
-            entry = entry_of(self.room, header, str(content.get("code") or ""), kernel=str(self.kernel_id))
-            self._looks.add(incoming_msg, entry, header=header, room=self.room)
+        """Let the kernel have a page's message, written anew; what is code in it is in the log before."""
+        asked = self._look(incoming_msg)
+        if asked is None or not self.channels:  # no message, or from a page that is closed
             return
-        super().handle_incoming_message(incoming_msg)
+        remember(self._asked, asked.id, asked.header)
+        if asked.kind in ANSWERED:
+            self._answer_at_once(asked.header, ANSWERED[asked.kind])
+        elif asked.kind in LOOKS:
+            entry = entry_of(self.room, asked, kernel=str(self.kernel_id))
+            self._looks.add(asked, entry, header=asked.header, room=self.room)
+        elif asked.kind == "execute_request":
+            self._run(asked)
+        elif asked.kind == "input_reply":
+            # What is typed into a running cell may be run by it.
+            self._record(asked, typed=True)
+            self._forward(asked)
+        else:
+            # Nothing of it is recorded, so nothing of it is the page's: not even its name.
+            name = secrets.token_hex(16)
+            remember(self._asked, name, asked.header)
+            self._forward(asked, name=name)
+
+    def _run(self, asked: Asked) -> None:
+        refused = self.room.why_not_run()
+        if refused is not None:
+            self._answer_refused(asked.header, refused)
+            return
+        self._last = asked.header
+        self._record(asked)
+        self._say_what_waited()
+        self._forward(asked)
+
+    def _forward(self, asked: Asked, *, name: str | None = None) -> None:
+        if asked.channel in self.channels:  # it may have been closed while the record was written
+            parts = asked.written(name or asked.id, session=self.session.session)
+            self.session.send_raw(self.channels[asked.channel], parts)
 
     def handle_outgoing_message(self, stream: Any, outgoing_msg: list[Any]) -> None:
         """Let the page have a kernel's message, written anew; what is withheld is told of and in the log."""
@@ -84,6 +110,8 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         said = heard(outgoing_msg[behind:])
         if said is None or self._limit_rate(channel.channel, said.as_parts, [b""] * 4):
             return
+        # An answer to this page is under the page's own header, whatever the kernel says of it.
+        said = replace(said, parent=dict(self._asked.get(said.parent["msg_id"], said.parent)))
         cell = said.parent["msg_id"]
         letter = Letter(room=min(MESSAGE, CELL - self._shown.get(cell, 0)))
         parts = self._counted(said, letter)
@@ -133,13 +161,12 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
             self.session.pack(message[part]) for part in ("header", "parent_header", "metadata", "content")
         ]
 
-    def _record(self, header: Mapping[str, Any], source: Any, **more: Any) -> None:
-        text = str(source or "")
+    def _record(self, asked: Asked, **more: Any) -> None:
         self.room.record(
             Event.CELL_EXECUTED,
-            cell=str(header.get("msg_id", "")),
-            sha256=code_digest(text),
-            source=text,
+            cell=asked.id,
+            sha256=code_digest(asked.code),
+            source=asked.code,
             kernel=str(self.kernel_id),
             **more,
         )
@@ -164,17 +191,20 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
             self.write_stderr(both(reason), dict(self._last))
         super().on_kernel_restarted()
 
-    def _answer_refused(self, header: dict[str, Any], refused: Refused) -> None:
+    def _answer_refused(self, header: Mapping[str, Any], refused: Refused) -> None:
         """What a kernel would answer to a piece of code that fails: the page does not wait for more."""
         failed = {"ename": "Refused", "evalue": both(refused), "traceback": [both(refused)]}
         self._answer(header, "error", failed, channel="iopub")
-        self._answer(header, "status", {"execution_state": "idle"}, channel="iopub")
-        self._answer(header, "execute_reply", failed | {"status": "error", "execution_count": 0})
+        self._answer_at_once(header, failed | {"status": "error", "execution_count": 0})
 
     def _answer_no_look(self, header: Mapping[str, Any]) -> None:
         """Nothing is completed or explained: its record could not be written."""
-        kind = str(header["msg_type"]).replace("_request", "_reply")
-        self._answer(header, kind, {"status": "error"})
+        self._answer_at_once(header, {"status": "error"})
+
+    def _answer_at_once(self, header: Mapping[str, Any], content: dict[str, Any]) -> None:
+        """The answer to a request, and that it is over: a page waits for both."""
+        self._answer(header, "status", {"execution_state": "idle"}, channel="iopub")
+        self._answer(header, str(header["msg_type"]).replace("_request", "_reply"), content)
 
     def _answer(
         self, header: Mapping[str, Any], kind: str, content: dict[str, Any], *, channel: str = "shell"
@@ -182,12 +212,12 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         answer = self.session.msg(kind, content=content, parent=dict(header))
         self.write_message(serialize_msg_to_ws_v1(answer, channel, self.session.pack), binary=True)
 
-    def _look(self, message: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Header and content of a message of the one protocol that is spoken here."""
+    def _look(self, message: Any) -> Asked | None:
+        """A message of the one protocol that is spoken here; None where it is none that a kernel may get."""
         if self.subprotocol != "v1.kernel.websocket.jupyter.org":
             raise HTTPError(403, "only the v1 kernel websocket protocol is spoken here")
         _, parts = deserialize_msg_from_ws_v1(message)
-        return self.get_part("header", None, parts), self.get_part("content", None, parts)
+        return asked(parts)
 
 
 def remember(known: dict[str, Any], name: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Which kernels the server starts, and which kinds of message it forwards to them."""
+"""Which kernels the server starts, and when."""
 
 import asyncio
 import time
@@ -10,21 +10,6 @@ from tornado.web import HTTPError
 from workbench.errors import Refused
 from workbench.lab.kernels import KERNEL, closed
 from workbench.lab.outgoing import STATES
-
-# Debugger messages and comms run code that no cell shows.
-MESSAGES = (
-    "execute_request",
-    "complete_request",
-    "inspect_request",
-    "is_complete_request",
-    "history_request",
-    "kernel_info_request",
-    "interrupt_request",
-    "shutdown_request",
-    "input_reply",
-    "comm_info_request",
-)
-
 
 # A notebook that was open the last time asks for its kernel while the notice is still being read.
 NOTICE_SECONDS, LOOK_SECONDS = 60, 0.2

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.audit import Event
 from workbench.audit.log import Entry
 from workbench.errors import WorkbenchError
+from workbench.lab.incoming import Asked
 from workbench.lab.run import code_digest
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class Looks:
                     self._pass_on(message)
 
 
-def entry_of(room: "Session", header: Mapping[str, Any], code: str, *, kernel: str) -> Entry:
+def entry_of(room: "Session", asked: Asked, *, kernel: str) -> Entry:
     """The record of one look: its code whole, and which message asked for it."""
-    details = {"cell": str(header.get("msg_id", "")), "kind": str(header.get("msg_type", ""))}
-    text = {"sha256": code_digest(code), "source": code, "kernel": kernel, "session": room.id}
+    details = {"cell": asked.id, "kind": asked.kind}
+    text = {"sha256": code_digest(asked.code), "source": asked.code, "kernel": kernel, "session": room.id}
     return Entry(Event.CODE_LOOKED_AT, room.analyst, {**details, **text})

@@ -19,7 +19,7 @@ from workbench.lab.connection import RecordedConnection
 from workbench.lab.contents import LabCheckpoints, LabContents
 from workbench.lab.doors import FILE_BODY, LabAuthorizer, close_all_but_the_table
 from workbench.lab.identity import LabIdentity
-from workbench.lab.kernel_manager import MESSAGES, LabKernels
+from workbench.lab.kernel_manager import LabKernels
 from workbench.lab.kernels import KERNEL, Kernels, shipped
 from workbench.lab.reception import Reception
 from workbench.lab.session import Session
@@ -170,7 +170,7 @@ def settings(*, folder: Path, port: int, root: Path, identity: type = LabIdentit
             "answer_yes": True,
         }
     )
-    config.LabKernels.update({"default_kernel_name": KERNEL, "allowed_message_types": list(MESSAGES)})
+    config.LabKernels.default_kernel_name = KERNEL
     config.LabContents.update(
         {"root_dir": str(root), "allow_hidden": False, "checkpoints_class": LabCheckpoints}
     )
