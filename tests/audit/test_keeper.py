@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -447,6 +448,46 @@ def test_attack_root_overwrites_cuts_renames_or_removes_a_file_that_is_append_on
             act()
     withdraw(open_log(home), 1)
     assert requests(home) == ["R-1"]
+
+
+def limit_files(process, size: int) -> None:
+    """What its files may have, which stands for a full disk; said by its own user, who always may."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setresgid(UID, UID, UID)
+            os.setresuid(UID, UID, UID)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@as_root
+def test_attack_a_disk_that_is_full_for_a_while_stops_the_log_for_good(home, process):
+    """Its own user cannot cut what a write left half-way: the next record closes it and goes on."""
+    keeper = process()
+    log, file = open_log(home), home.audit / "log.jsonl"
+    withdraw(log, 1)
+    limit_files(keeper, file.stat().st_size + 500)
+    with pytest.raises(Unprotected):
+        log.append(Event.REQUEST_WITHDRAWN, "sato", {"request": "R" * 2000})
+    limit_files(keeper, resource.RLIM_INFINITY)
+    withdraw(log, 2)
+    withdraw(log, 3)
+
+    assert requests(home) == ["R-1", "R-2", "R-3"]
+    torn = [record for record in Log.of(home).records() if record["event"] == "audit.torn"]
+    assert [record["details"]["bytes"] for record in torn] == [500] * is_append_only(file)
+
+
+def test_attack_a_client_says_that_something_was_torn(kept, home):
+    with pytest.raises(Unusable):
+        kept.append(Event.AUDIT_TORN, "sato", {"bytes": 5, "sha256": "0" * 64})
+
+    Log.of(home).verify()
 
 
 def test_the_log_cannot_be_opened_when_only_its_user_may_and_nobody_answers(home, monkeypatch):

@@ -1,5 +1,6 @@
 """What somebody with the log's files, and without its key, may try; and what a kill leaves."""
 
+import contextlib
 import hmac
 import json
 import os
@@ -9,6 +10,7 @@ import pytest
 import rfc8785
 
 from workbench.audit import SCHEMA, Event, Log
+from workbench.audit.log import Entry
 from workbench.audit.record import digest, mac, seal, spelled
 from workbench.errors import Unprotected, Untrusted, Unusable
 
@@ -257,6 +259,114 @@ def test_a_torn_tail_is_removed_and_nothing_acknowledged_is_lost(log, keep):
 
     assert log.verify().records == 7
     assert all(json.loads(line) for line in lines(log))
+
+
+@contextlib.contextmanager
+def append_only(monkeypatch):
+    """As the file's own user has it who cannot take the mark off: nothing is ever cut."""
+
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "ftruncate", refused)
+        yield patched
+
+
+def full_after(patched, room: int) -> None:
+    """The next write tears after so many bytes, and there is no room behind them."""
+    write_, left = os.write, [room]
+
+    def torn(handle, content):
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        written = write_(handle, content[: left[0]])
+        left[0] -= written
+        return written
+
+    patched.setattr(os, "write", torn)
+
+
+def tear(log: Log, monkeypatch, *rooms: int) -> Log:
+    """Appends that fail for want of room, one after the other, in a file that can only be appended to."""
+    for room in rooms:
+        with append_only(monkeypatch) as patched:
+            full_after(patched, room)
+            with pytest.raises(OSError, match="No space"):
+                write(log, 1, start=7)
+    return log
+
+
+@pytest.mark.parametrize("rooms", [(1,), (100,), (100, 1), (100, 250, 3), (8, 9, 20)])
+def test_attack_a_full_disk_under_a_file_that_can_only_be_appended_to(log, monkeypatch, rooms):
+    """Nothing was recorded again until somebody started the process anew as root, with room on the disk."""
+    tear(log, monkeypatch, *rooms)
+    assert log.verify().records == 6
+    with append_only(monkeypatch):
+        write(log, 2, start=7)
+        write(Log(log.folder, KEY), 1, start=9)
+
+    records = log.records()
+    assert [record["outbox"] for record in records] == [1, 2, 3, 4, 5, 6, 0, 7, 8, 9]
+    assert (records[6]["event"], records[6]["details"]["bytes"]) == ("audit.torn", sum(rooms))
+
+
+def test_what_of_a_batch_is_whole_before_the_tear_is_written_once(log, monkeypatch):
+    entries = [Entry(Event.REQUEST_WITHDRAWN, "sato", {"request": f"R-{n}"}, n) for n in (7, 8, 9)]
+    with append_only(monkeypatch) as patched:
+        full_after(patched, 700)
+        with pytest.raises(OSError, match="No space"):
+            log.append_all(entries)
+    with append_only(monkeypatch):
+        answers = log.append_all(entries)
+
+    assert all(isinstance(answer, int) for answer in answers)
+    assert [r["outbox"] for r in log.records() if r["outbox"]] == list(range(1, 10))
+
+
+def change_torn(found):
+    return [found[6][:3] + b"X" + found[6][4:]]
+
+
+def add_to_torn(found):
+    return [b"X" + found[6]]
+
+
+def take_torn_away(found):
+    return [found[6][found[6].rindex(b'{"actor":') :]]
+
+
+def put_another_line_for_it(found):
+    return [found[6][:100], found[6][100:]]
+
+
+def put_torn_before_another(found):
+    return [found[6], b"X" + found[7]]
+
+
+def take_it_away(_):
+    return []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        *(change_torn, add_to_torn, take_torn_away),
+        *(put_another_line_for_it, put_torn_before_another, take_it_away),
+    ],
+)
+def test_attack_on_a_write_that_was_torn(log, monkeypatch, act):
+    """It is part of the chain: neither changed nor taken away, and nothing else passes for one."""
+    tear(log, monkeypatch, 100)
+    with append_only(monkeypatch):
+        write(log, 2, start=7)
+    found, saved = lines(log), (log.folder / "head.json").read_bytes()
+    changed = act(found)
+    rewrite(log, found[:6] + changed + (found[8:] if act is put_torn_before_another else found[7:]))
+    (log.folder / "head.json").write_bytes(saved)
+
+    with pytest.raises(Untrusted):
+        log.verify()
 
 
 def test_a_kill_at_any_point_of_an_append_loses_and_doubles_nothing(tmp_path, kill_at_every_point):

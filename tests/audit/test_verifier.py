@@ -189,6 +189,53 @@ def test_a_torn_line_at_the_end_is_told_of(kept, verify):
     assert "half-written (9 bytes)" in verify(0)
 
 
+@pytest.fixture
+def with_torn(kept) -> Kept:
+    """The same, after a write that was torn and closed by the next record."""
+    log, torn = Log(kept.log.parent, KEY), b'{"actor":"sato","det'
+    with log.locked(), kept.log.open("ab") as file:
+        file.write(torn)
+        head, [closing] = log._closed(log._head(), torn)
+        file.write(closing)
+        log._save(head)
+    log.append(Event.REQUEST_WITHDRAWN, "sato", {"request": "R-7"}, 7)
+    assert log.verify().records == 8
+    return kept
+
+
+def test_a_write_that_was_torn_and_closed_is_told_of(with_torn, verify):
+    said = verify(0)
+
+    assert "8 records" in said
+    assert "1 writes did not end" in said
+    assert "The 2 after them" in said
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: b"X" + line,
+        lambda line: line[1:],
+        lambda line: line[:3] + b"X" + line[4:],
+        lambda line: line[line.rindex(b'{"actor":') :],
+        lambda line: line.replace(b"audit.torn", b"audit.read"),
+    ],
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_attack_on_a_write_that_was_torn(with_torn, verify, change, last):
+    *before, line, after = with_torn.lines
+    with_torn.rewrite([*before, change(line), *([] if last else [after])])
+
+    assert "record 7" in verify(11).lower()
+
+
+def test_attack_bytes_before_a_record_that_tells_of_none(with_torn, verify):
+    *before, last = with_torn.lines
+    with_torn.rewrite([*before, b"X" + last])
+
+    assert "ecord 8" in verify(11)
+
+
 def test_attack_a_checkpoint_signed_by_somebody_else(kept, verify):
     other = Ed25519PrivateKey.generate()
     theirs = NoteKey(VKEY.name, other.public_key().public_bytes_raw())

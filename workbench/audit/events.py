@@ -92,6 +92,7 @@ class Event(StrEnum):
     AUDIT_READ = "audit.read"
     AUDIT_CHECKPOINTED = "audit.checkpointed"
     AUDIT_NOT_KEPT = "audit.not_kept"
+    AUDIT_TORN = "audit.torn"
     AUDIT_PLACE_SET = "audit.place_set"
 
 
@@ -194,6 +195,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.AUDIT_READ: keys("what records"),
     Event.AUDIT_CHECKPOINTED: keys("size root"),
     Event.AUDIT_NOT_KEPT: keys("reason"),
+    Event.AUDIT_TORN: keys("bytes sha256"),
     Event.AUDIT_PLACE_SET: keys("place"),
 }
 

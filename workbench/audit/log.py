@@ -2,7 +2,8 @@
 The log on disk: one sealed record per line, and beside it a sealed head that says where the log ends.
 
 Promises: an append is on disk before it returns; processes that append at once make one chain; a kill
-leaves at most a torn line, which the next append removes; altering, deleting, inserting, reordering or
+or a full disk leaves at most a torn line, which the next append removes, or closes with a record that says
+so where the file can only be appended to (`record.py`); altering, deleting, inserting, reordering or
 cutting records is found by `verify`. Without the key no history can be made again.
 
 It does not promise to notice that the whole folder was put back to an earlier moment, or that somebody who
@@ -25,6 +26,7 @@ from workbench.audit.events import Event, missing_details
 from workbench.audit.head import SLOT, SLOTS, Head, slots
 from workbench.audit.key import audit_key
 from workbench.audit.record import GENESIS, seal, unseal
+from workbench.audit.record import torn as told_of
 from workbench.audit.verifying import Tampering, Verified, older_than_known, tampered, verify_lines
 from workbench.errors import Untrusted, WorkbenchError
 from workbench.home import Home, sync_folder, write_atomically
@@ -97,11 +99,13 @@ class Log:
         """
         Write records and return when they are on disk, all with one flush.
 
-        Answers each entry with the number of records the log has, or with why it was not written.
+        Answers each entry with the number of records the log has, or with why it was not written. Raises
+        OSError where they could not all be written: none of them is then acknowledged, and the next append
+        goes on behind what of them is on disk.
         """
         with self.locked(), self._open() as file:
-            head = before = self._recovered(file)
-            lines: list[bytes] = []
+            before, torn = self._recovered(file)
+            head, lines = self._closed(before, torn)
             answers: list[int | WorkbenchError] = []
             for entry in entries:
                 if entry.outbox and entry.outbox <= head.outbox:
@@ -111,7 +115,7 @@ class Log:
                 head = head.after(line, outbox=entry.outbox)
                 lines.append(line + b"\n")
                 answers.append(head.records)
-            if lines:
+            if head.records > before.records + bool(torn):
                 self._write(file, b"".join(lines), before=before, after=head)
         return answers
 
@@ -184,7 +188,7 @@ class Log:
                 os.close(handle)
 
     def recover(self) -> None:
-        """Remove what a kill left torn, and move the head over what it left beyond."""
+        """Remove what a kill left torn, where that can be done, and move the head over what it left beyond."""
         with self.locked(), self._open() as file:
             self._recovered(file)
 
@@ -213,7 +217,7 @@ class Log:
                 written += os.write(file, content[written:])
             os.fdatasync(file)
         except OSError:
-            # A full disk: nothing was acknowledged, and what is half-written goes.
+            # A full disk: nothing was acknowledged, and what is half-written goes, if it can.
             self._recent.clear()
             with suppress(OSError):
                 os.ftruncate(file, before.size)
@@ -221,21 +225,33 @@ class Log:
         self._save(after)
         self._leave(file, after)
 
-    def _recovered(self, file: int) -> Head:
-        """The head, moved over records that a kill left beyond it; a torn line is removed."""
+    def _closed(self, head: Head, torn: bytes) -> tuple[Head, list[bytes]]:
+        """The record that closes what a write left torn, written right behind it; and the head after that."""
+        if not torn:
+            return head, []
+        line = self._line(Entry(Event.AUDIT_TORN, "workbench", told_of(torn)), head=head)
+        return head.after(torn + line, outbox=0), [line + b"\n"]
+
+    def _recovered(self, file: int) -> tuple[Head, bytes]:
+        """
+        The head, moved over records that a kill left beyond it, and what is torn behind them.
+
+        A torn line is removed; it is left where only root could take off the append-only mark.
+        """
         about = os.fstat(file)
         if self._left == (about.st_ino, about.st_size):
-            return self._last  # nobody has written since
+            return self._last, b""  # nobody has written since
         known = self._head()
         head, torn = self._reached(file, known)
         if torn:
-            with lifted(self.folder / LOG):
+            with suppress(OSError), lifted(self.folder / LOG):
                 os.ftruncate(file, head.size)
+                torn = b""
         if head != known:
             # They may be in the cache only: whoever wrote them was killed before the flush.
             os.fdatasync(file)
             self._save(head)
-        return head
+        return head, torn
 
     def _leave(self, file: int, head: Head) -> None:
         self._last, self._left = head, (os.fstat(file).st_ino, head.size)

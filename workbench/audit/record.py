@@ -3,6 +3,10 @@ One line of the log: JSON, chained to the line before, sealed with the log's key
 
 The seal (HMAC-SHA256) is the last member and is over the very bytes before it, so neither a line nor the
 chain can be made again without the key, and verifying never has to write a line again to compare it.
+
+A write that a full disk or a kill tore leaves bytes without an end of line. Where they cannot be removed, because
+the file can only be appended to, the next record is written right behind them: one that seals how many bytes they
+are and their digest. They are part of its line, and so of the chain and of the tree, and no record is lost.
 """
 
 import hashlib
@@ -22,6 +26,8 @@ PLAIN, ESCAPED = (
 )
 PARSED = json.JSONDecoder().decode
 BLOCK = 64
+TORN = "audit.torn"
+START = b'{"actor":'  # of every record: its members are in order, and no text in it has a bare quote
 TAIL = len(BEFORE_MAC) + 64 + len(AFTER_MAC)
 
 
@@ -37,7 +43,31 @@ def seal(body: dict[str, Any], *, key: bytes) -> bytes:
 
 
 def unseal(line: bytes, *, key: bytes) -> dict[str, Any] | None:
-    """The record in `line`, or None when the key did not seal exactly these bytes."""
+    """
+    The record in `line`, or None when the key did not seal exactly these bytes.
+
+    What was torn off a write that did not end may stand before a record that says so (`torn`), and no other.
+    """
+    at = 0
+    record = sealed_in(line, key=key)
+    if record is None:
+        at = max(line.rfind(START), 0)
+        record = sealed_in(line[at:], key=key) if at else None
+    if record is None or ((at or record.get("event") == TORN) and not closes(record, line[:at])):
+        return None
+    return record
+
+
+def torn(content: bytes) -> dict[str, Any]:
+    """What the record says that stands behind the bytes of a write that did not end."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def closes(record: dict[str, Any], before: bytes) -> bool:
+    return bool(before) and record.get("event") == TORN and record.get("details") == torn(before)
+
+
+def sealed_in(line: bytes, *, key: bytes) -> dict[str, Any] | None:
     sealed = BEFORE_MAC + mac(line[:-TAIL] + b"}", key=key) + AFTER_MAC
     if not hmac.compare_digest(sealed, line[-TAIL:]):
         return None

@@ -24,6 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 HOLDS, TAMPERED, UNUSABLE = 0, 11, 12
+TORN, START = "audit.torn", b'{"actor":'
 TEXT = {
     "altered": ("記録 {n} が書き換えられています。", "Record {n} was altered."),
     "deleted": ("記録 {n} が削除されています。", "Record {n} was deleted."),
@@ -65,6 +66,10 @@ TEXT = {
     "torn": (
         "末尾に書きかけの行（{n} バイト）があります。受領の返事をする前のもので、記録ではありません。",
         "At the end is a line half-written ({n} bytes). It was never acknowledged and is no record.",
+    ),
+    "torn_inside": (
+        "途中で終わった書込み（ディスクの満杯など）が {n} か所あり、それぞれ次の記録で閉じられています。記録は失われていません。",
+        "{n} writes did not end (a full disk, for instance); the next record closes each. No record is lost.",
     ),
     "no_checkpoint": (
         "チェックポイントがないため、末尾の切取りと、ログ全体の作り直しは分かりません。",
@@ -123,12 +128,32 @@ def text_of(key: str) -> str:
 
 
 def record(line: bytes) -> tuple[int, str | None]:
-    """The number and the link of a line, or (0, None) for what is no record."""
+    """
+    The number and the link of a line, or (0, None) for what is no record.
+
+    The bytes of a write that did not end may stand before the record that tells of them, and no other.
+    """
+    found = parsed(line)
+    before = b""
+    if found is None:
+        before = line[: max(line.rfind(START), 0)]
+        found = parsed(line[len(before) :]) if before else None
+    if found is None or ((before or found.get("event") == TORN) and not tells_of(found, before)):
+        return 0, None
+    return found["seq"], found["previous"]
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(line)
-        return (found["seq"], found["previous"]) if isinstance(found["seq"], int) else (0, None)
+        return found if isinstance(found["seq"], int) and found["previous"] is not None else None
     except (ValueError, KeyError, TypeError, RecursionError):
-        return 0, None
+        return None
+
+
+def tells_of(found: dict[str, Any], before: bytes) -> bool:
+    told = {"bytes": len(before), "sha256": hashlib.sha256(before).hexdigest()}
+    return bool(before) and found.get("event") == TORN and found.get("details") == told
 
 
 def verify_chain(lines: Sequence[bytes]) -> list[bytes]:
@@ -208,6 +233,9 @@ def verify(log: str, checkpoints: Sequence[str], key: Key | None) -> list[Row]:
         if root(leaves[:size]) != promised:
             raise Failure("made_again", n=size)
         said.append(("checkpoint", {"n": size, "name": key[0], "newer": len(leaves) - size}))
+    inside = sum(TORN.encode() in line and parsed(line) is None for line in lines)
+    if inside:
+        said.append(("torn_inside", {"n": inside}))
     if torn:
         said.append(("torn", {"n": len(torn)}))
     if not checkpoints:

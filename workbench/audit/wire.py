@@ -64,8 +64,8 @@ def heard(content: bytes, *, peer: dict[str, Any]) -> Entry:
             raise ValueError
         if not isinstance(value["actor"], str) or not isinstance(value["details"], dict):
             raise ValueError
-        if not isinstance(value["time"], str | None):
-            raise ValueError
+        if not isinstance(value["time"], str | None) or value["event"] == Event.AUDIT_TORN:
+            raise ValueError  # what was torn is for the log itself to say
         return Entry(**{**value, "event": Event(value["event"])}, peer=peer)
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise no_event() from None

@@ -40,6 +40,7 @@ def audit() -> None:
 @pass_home
 def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | None, as_json: bool) -> None:
     """改ざん・削除・挿入・入替・切取り・作り直しがないか確かめる / Check that nothing was changed, removed, added or made again."""
+    from workbench.audit import Event
     from workbench.cli.settings import told_as_json, told_as_text
     from workbench.governance.accounts import Accounts
     from workbench.governance.amounts import otherwise as amounts_otherwise
@@ -80,6 +81,10 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
         f"監査ログは正常です / the audit log holds: {verified.records} 件 / records, head {verified.head}, "
         f"チェックポイント / checkpoints: {held}"
     )
+    torn = sum(record["event"] == Event.AUDIT_TORN for record in records)
+    if torn:
+        value |= {"torn": torn}
+        text += f"\n途中で終わった書込み（次の記録で閉じた。失われた記録はない）/ writes that did not end, closed by the next record, none lost: {torn}"
     show(
         value | {"findings": told_as_json(told)}, as_json=as_json, text="\n".join([text, *told_as_text(told)])
     )
