@@ -19,7 +19,7 @@ PIP_FROM := --no-index --find-links $(WHEELHOUSE)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab spark aim test test-full quick slow attack soak lint bench wheelhouse lock clean system
+.PHONY: help demo lab spark aim test test-full quick slow attack soak lint bench audit-dp wheelhouse lock clean system
 
 help: ## この一覧 / this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,10 @@ soak: $(STAMP) system ## 20 人分の部屋を 10 分間、でたらめに止め
 bench: $(STAMP) $(AIM) system ## 速さを比で測る / speed, as ratios measured in one run
 	$(BIN)/python -m pytest tests/privacy/test_anonymity_arx_answers.py -q
 	$(BIN)/python -m pytest bench --override-ini testpaths=bench -s -q
+
+audit-dp: $(STAMP) ## 差分プライバシーの長い監査（約1時間） / the long audit of differential privacy, about an hour
+	$(BIN)/workbench data audit-dp --outputs 2000000
+	AUDIT_DP_LONG=1 $(BIN)/python -m pytest tests/dp/audit -m "slow or not slow" -q --timeout=7200
 
 wheelhouse: $(STAMP) ## ネットワークなしで入れるための車輪一式 / wheels with hashes for installing offline
 	mkdir -p $(WHEELHOUSE)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.cli.data_anonymise import anonymise
+from workbench.cli.data_audit_dp import audit_dp
 from workbench.cli.data_hierarchies import hierarchies
 from workbench.cli.data_link import link
 from workbench.cli.data_measure import measure
@@ -76,6 +77,7 @@ data.add_command(hierarchies)
 data.add_command(risk)
 data.add_command(anonymise)
 data.add_command(replay)
+data.add_command(audit_dp)
 
 
 def put_in_force(state: "State", file: Path, *, actor: str) -> "Register":
