@@ -36,15 +36,27 @@ EXAMPLES: Mapping[str, tuple[Question, ...]] = {
         Histogram(epsilon=1.0, item="absent"),
         Histogram(epsilon=2.0, item="sex", by="district", where=(("absent", ("10-29", "30+")),)),
     ),
-    "sum": (Sum(epsilon=1.0, item="score"), Sum(epsilon=1.0, item="hours", by="sex", where=GIRLS)),
-    "mean": (Mean(epsilon=1.0, item="score"), Mean(epsilon=1.0, item="absent", by="district", where=GIRLS)),
+    "sum": (
+        Sum(epsilon=1.0, item="score"),
+        Sum(epsilon=1.0, item="hours", by="sex", between=(0.0, 8.0), where=GIRLS),
+    ),
+    "mean": (
+        Mean(epsilon=1.0, item="score"),
+        Mean(epsilon=1.0, item="absent", by="district", between=(0.0, 30.0), where=GIRLS),
+    ),
     "variance": (
         Variance(epsilon=1.0, item="hours"),
-        Variance(epsilon=1.0, item="grade", by="sex", where=(("district", ("north", "west")),)),
+        Variance(
+            epsilon=1.0,
+            item="score",
+            by="sex",
+            between=(30.0, 70.0),
+            where=(("district", ("north", "west")),),
+        ),
     ),
     "quantile": (
         Quantile(epsilon=1.0, item="absent"),
-        Quantile(epsilon=1.0, item="score", at=0.9, by="district", where=GIRLS),
+        Quantile(epsilon=1.0, item="score", at=0.9, by="district", between=(30.0, 70.0), where=GIRLS),
     ),
     "contingency": (
         Contingency(epsilon=1.0, items=("sex", "district")),
