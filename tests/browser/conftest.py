@@ -193,6 +193,7 @@ class Lab:
     secret: bytes
     place: Path  # where it was started, and must leave nothing
     passphrase: str
+    recovery: list[str]
 
     @property
     def code(self) -> str:
@@ -273,6 +274,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     enrolment = Accounts(home, state).add("mori", PASSPHRASE, actor="oka")
     (folder / "authenticator").write_text(enrolment.address)
+    (folder / "recovery").write_text("\n".join(enrolment.recovery_codes))
     state.close()
     return home.path
 
@@ -395,7 +397,8 @@ def open_lab(furnished: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             secret = secret_of(furnished.parent / "authenticator")
             command = [sys.executable, "-c", SERVER, str(folder), str(free_port())]
             address = opened.enter_context(running(command, env={"WORKBENCH_LANG": language}))
-            return Lab(Home.open(folder), address, secret, place, PASSPHRASE)
+            recovery = (furnished.parent / "recovery").read_text().split()
+            return Lab(Home.open(folder), address, secret, place, PASSPHRASE, recovery)
 
         yield start
 
@@ -419,7 +422,8 @@ def open_hub(furnished: Path, tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
             while not answers(f"{address}/hub/login") and time.monotonic() < until:
                 time.sleep(0.5)
             secret = secret_of(furnished.parent / "authenticator")
-            return Lab(home, address, secret, tmp_path / "empty", PASSPHRASE)
+            recovery = (furnished.parent / "recovery").read_text().split()
+            return Lab(home, address, secret, tmp_path / "empty", PASSPHRASE, recovery)
 
         yield start
 

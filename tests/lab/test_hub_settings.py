@@ -6,6 +6,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
+from jupyter_server.base.handlers import FileFindHandler, JupyterHandler
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets.config import Config
 
@@ -15,6 +16,7 @@ from workbench.governance.people import People
 from workbench.governance.permissions import HUB_SCOPES, Role
 from workbench.lab.hub import authenticator, start
 from workbench.lab.hub.config import expect_safe, fill
+from workbench.lab.hub.room import is_part_of_the_page
 from workbench.lab.hub.spawner import RoomSpawner
 
 PORTS = {"public": 8000, "hub": 8001, "proxy": 8002, "review": 8003}
@@ -118,3 +120,73 @@ def test_attack_an_address_that_others_reach_without_tls(address):
         expect_safe(address, certificate=None)
     expect_safe(address, certificate="cert.pem")
     expect_safe("127.0.0.1", certificate=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "site", "is_part"),
+    [
+        (FileFindHandler, "GET", "same-origin", True),
+        (FileFindHandler, "GET", "cross-site", False),
+        (FileFindHandler, "GET", "same-site", False),
+        (FileFindHandler, "GET", None, False),
+        (FileFindHandler, "POST", "same-origin", False),
+        (JupyterHandler, "GET", "same-origin", False),
+    ],
+)
+def test_attack_more_than_the_pages_own_files_without_the_pages_proof(kind, method, site, is_part):
+    """The page's modules come without the hub's proof of a form; nothing else does, and no other site's page."""
+    handler = kind.__new__(kind)
+    handler.request = SimpleNamespace(method=method, headers={"Sec-Fetch-Site": site} if site else {})
+
+    assert is_part_of_the_page(handler) is is_part
+
+
+def test_after_a_log_in_that_ended_by_itself_the_next_has_another_session():
+    """The room lets nobody in by the name of a session that is over: one would have to log in twice."""
+    cleared = []
+
+    class Leaving(authenticator.LoggedLogout):
+        current_user = None
+
+        def __init__(self):
+            """Without a request."""
+
+        def clear_login_cookie(self, name=None):
+            cleared.append(name)
+
+    async def nothing(_):
+        pass
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(authenticator.LogoutHandler, "get", nothing)
+        asyncio.run(Leaving().get())
+
+    assert cleared == [None]
+
+
+@pytest.mark.parametrize("kind", ["AccountsAuthenticator", "ProviderAuthenticator"])
+def test_a_log_out_ends_the_log_in_that_it_began_with(office, state, described, kind):
+    """Closing a room takes a while: whoever is back before it is closed has a log-in of their own."""
+    c = settings(office, **({"provider": str(described)} if kind.startswith("Provider") else {}))
+    asking = c.JupyterHub.authenticator_class(config=c)
+    asking.logins["mori"] = login_of(state, "mori")
+    again = login_of(state, "mori")
+
+    class Leaving(authenticator.LoggedLogout):
+        current_user = SimpleNamespace(name="mori")
+
+        authenticator = asking
+
+        def __init__(self):
+            """Without a request."""
+
+    async def slow(_):
+        assert "mori" not in asking.logins
+        asking.logins["mori"] = again  # back already
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(authenticator.LogoutHandler, "get", slow)
+        asyncio.run(Leaving().get())
+
+    assert asking.logins["mori"] is again
+    assert [r["event"] for r in state.log.records()][-1] == "login.closed"

@@ -21,6 +21,10 @@ class LoggedLogout(LogoutHandler):
         """The log-in is over at once: closing a room takes a while, and its owner may be back before it is done."""
         if self.current_user:
             await asyncio.to_thread(self.authenticator.left, self.current_user.name)
+        else:
+            # A log-in that ended by itself leaves its session's name in the browser, and the room takes no
+            # second visit by that name: the next log-in needs another.
+            self.clear_login_cookie()
         await super().get()
 
 
