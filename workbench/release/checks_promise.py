@@ -20,12 +20,17 @@ NONE = Text(
     en="No formal guarantee: made without differential privacy, so nothing bounds what it tells of a single child in the worst case.",
 )
 
+PRIVATE_INSTEAD = Text(
+    ja="保証が要るなら --method dp-tree で作り直してください。要らないかどうかは審査者が判断します。",
+    en="Where a guarantee is needed, prepare it again with --method dp-tree; whether it is, reviewers decide.",
+)
+
 
 def promised(staged: Synthetic) -> Finding:
     """What is promised was charged to the ledger, whole; and a private method makes a promise."""
     promise, private = staged.secret.get("promise"), is_private(staged)
     if not private:
-        return Finding(Verdict.PASS, NONE)
+        return Finding(Verdict.REVIEW, NONE, remedy=PRIVATE_INSTEAD)
     if promise is None or not paid(staged, promise):
         return Finding(
             Verdict.FAIL,
