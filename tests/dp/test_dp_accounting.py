@@ -178,7 +178,7 @@ def test_what_is_left_fits_and_a_millionth_more_does_not(asked, budget):
     assert not holds(budget, spent + Counter([Loss.pure(Fraction(rest + 1, MICRO))]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 20 * MICRO), st.integers(3, FEMTO // 10**4))
 def test_the_limit_in_rho_is_the_last_that_the_budget_holds(micro, femto):
     budget = Budget(micro, femto)
