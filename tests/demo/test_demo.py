@@ -121,6 +121,7 @@ def test_the_officers_notebook_runs_in_the_sandbox(shown):
     content = (ROOT / "notebooks/05_officer.ipynb").read_bytes()
 
     with open_session(home, State.open(home), analyst="demo-analyst", project="kodomo-mimamori") as session:
+        session.acknowledge(how="command")
         done = run_notebook(content, session, name="05_officer.ipynb")
 
     assert any(
