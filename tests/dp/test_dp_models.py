@@ -173,6 +173,9 @@ NEIGHBOURS = {
     "nothing is known of them": crowd(absent_days=pd.array([None] * 50, dtype="Int64"), sex=None, aid=None),
     "an extreme value": crowd(absent_days=pd.array([2**62] * 50, dtype="Int64")),
     "a category nobody registered": crowd(sex="a third", aid="perhaps"),
+    "values of no one type": crowd(
+        absent_days=[3, "x", None, 2.5, "7"] * 10, aid=[1, "yes", b"z", (), 2.0] * 10
+    ),
     "an outcome nobody registered": crowd(absent_next="perhaps"),
     "no outcome": crowd(absent_next=None),
     "no time": crowd(fy=pd.array([None] * 50, dtype="Int64")),

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.privacy.dp.models.bins import Bins
+from workbench.privacy.dp.rows import texts
 from workbench.riskflag.define import Definition
 from workbench.riskflag.part import Part
 from workbench.riskflag.population import considered
@@ -112,15 +113,15 @@ def trainable(table: pd.DataFrame, protected: Protected) -> npt.NDArray[np.bool_
 
 def recoded(table: pd.DataFrame, items: Sequence[str], *, released: Part) -> pd.DataFrame:
     """The items as the release tells them."""
-    columns = {}
-    for item in items:
-        spec = released.recoding(item)
-        columns[item] = (
-            table[item].reset_index(drop=True)
-            if spec["kind"] == "keep"
-            else pd.Series(recode.apply(spec, table[item]).to_pylist(), dtype=object)
-        )
-    return pd.DataFrame(columns)
+    return pd.DataFrame(
+        {item: recode.apply(released.recoding(item), plain(table[item])).to_pandas() for item in items},
+        index=range(len(table)),
+    )
+
+
+def plain(values: "pd.Series[Any]") -> Any:
+    """A column of one type as it is; a mixed one as text, where 7, 7.0 and "7" are one and nothing fails."""
+    return values if pd.api.types.is_numeric_dtype(values) else pd.array(texts(values), dtype="string")
 
 
 def numbered(households: "pd.Series[Any]") -> Integers:
