@@ -123,6 +123,7 @@ def test_adult_goes_from_a_census_file_to_scored_rows(office):
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
     with open_session(home, state, analyst="mori", project="census-income") as session:
+        session.acknowledge(how="command")
         run_notebook(nbformat.writes(notebook).encode(), session, name="adult.ipynb")
     model = next(request for request in workflow.every() if request.kind == "model")
     admit(workflow, model.id, ("abe", "ito"))
