@@ -8,7 +8,7 @@ table is what the register says: its own detection would store exact extremes an
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -34,11 +34,13 @@ class Fitted:
 
     fitted: Any
     rows: int
+    neural: bool = False
 
     def sample(self, rows: int, *, order: np.random.Generator) -> pd.DataFrame:
         with quiet():
             # SDV samples from one fixed seed unless told otherwise: two releases would share their draws.
-            self.fitted._set_random_state(np.random.RandomState(int(order.integers(2**32))))
+            seed = int(order.integers(2**32))
+            self.fitted._set_random_state(seed if self.neural else np.random.RandomState(seed))
             made: Any = self.fitted.sample(rows)
         return pd.DataFrame(made[TABLE])
 
@@ -69,7 +71,7 @@ def neural(task: Task, made_by: str, *, name: str) -> Fitted:
         )
     epochs = task.epochs or EPOCHS
     task.tell(SLOW[language()].format(name=name, epochs=epochs))
-    return fitted(task, getattr(library, made_by), epochs=epochs, verbose=True)
+    return replace(fitted(task, getattr(library, made_by), epochs=epochs, verbose=True), neural=True)
 
 
 def fitted(task: Task, made_by: Callable[..., Any], **more: Any) -> Fitted:
