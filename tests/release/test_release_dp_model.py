@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 import rfc8785
+from sklearn.linear_model import LogisticRegression
 
+from workbench.analyst.datasets import Dataset
+from workbench.analyst.models import dp_ebm
+from workbench.analyst.questions import Asking
 from workbench.audit import Event
 from workbench.data.raw import RawStore
 from workbench.errors import NotFound, Refused, Unusable
@@ -147,6 +151,42 @@ def test_the_training_is_in_the_log_with_its_charge(session, answer):
 
     assert record["details"]["question"] == answer["training"]["guarantee"]["charge"]
     assert left(session) < 3 * MICRO
+
+
+@pytest.fixture
+def wish(session):
+    """What an analyst types, with the gateway's verbs behind it."""
+
+    class Line:
+        def ask(self, verb, **details):
+            return json.loads(json.dumps(VERBS[verb](session, json.loads(json.dumps(details)))))
+
+    found = models.opened(session, LIKE)
+    like = Dataset(found.folder, found.admission)
+
+    def make(method):
+        return Asking(Line(), ASKED).model(FLAG, method, features=FEATURES, like=like)
+
+    return make
+
+
+def test_an_analyst_wishes_for_a_model_sees_its_cost_and_gets_a_flag_like_any_other(session, wish):
+    wished = wish(dp_ebm(epsilon=1.0, rounds=5))
+    assert (wished.cost["epsilon"], wished.cost["tries"]) == (1.0, 1)
+    assert wished.rehearse().model.features
+    assert left(session) == 3 * MICRO
+
+    fitted = wished.answer()
+
+    assert "ε＝1" in fitted._repr_html_()
+    assert FLAG.evaluate(fitted, wished.like.test, groups=["sex"]).data["groups"]["sex"]
+
+
+def test_attack_an_estimator_of_ones_own_is_handed_over(session, wish):
+    with pytest.raises(Refused):
+        wish(LogisticRegression())
+
+    assert left(session) == 3 * MICRO
 
 
 def test_what_is_held_back_for_evaluation_is_not_trained_on(session):
