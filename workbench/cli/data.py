@@ -7,6 +7,7 @@ import click
 
 from workbench.cli.data_anonymise import anonymise
 from workbench.cli.data_audit_dp import audit_dp
+from workbench.cli.data_compare import compare
 from workbench.cli.data_hierarchies import hierarchies
 from workbench.cli.data_link import link
 from workbench.cli.data_measure import measure
@@ -77,6 +78,7 @@ data.add_command(hierarchies)
 data.add_command(risk)
 data.add_command(anonymise)
 data.add_command(replay)
+data.add_command(compare)
 data.add_command(audit_dp)
 
 

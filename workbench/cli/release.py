@@ -208,6 +208,33 @@ def report(home: Home, request: str, as_json: bool) -> None:
 
 @release.command()
 @click.argument("request")
+@by_option
+@json_option
+@pass_home
+def metrics(home: Home, request: str, person: str, as_json: bool) -> None:
+    """合成データの評価の数値（審査者用） / The numbers behind a report on synthetic data, for reviewers; logged."""
+    from workbench.release import metrics as kept
+
+    workflow = workflow_of(home)
+    measured, page = kept.read(workflow.find(request), home=home, state=workflow.state, person=person)
+    found = measured["disclosure"]
+    lines = [
+        f"{one['name']}: {one['risk']:.3f} ({one['lower']:.3f}–{one['upper']:.3f})"
+        if one["evaluable"]
+        else f"{one['name']}: ?"
+        for one in found["attacks"]
+    ]
+    lines += [
+        f"{one['name']}: AUC {one['auc']['value']:.3f}, {one['found']['value']:.3f}"
+        if one["evaluable"]
+        else f"{one['name']}: ?"
+        for one in found["membership"]
+    ]
+    show(measured, as_json=as_json, text="\n".join([*lines, str(page)]))
+
+
+@release.command()
+@click.argument("request")
 @click.option("--vote", "choice", type=click.Choice(VOTES), required=True, help="判断 / the decision")
 @click.option(
     "--report",

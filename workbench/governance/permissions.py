@@ -38,6 +38,9 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "submit_model": frozenset({Role.ANALYST}),
     "vote": frozenset({Role.REVIEWER, Role.COORDINATOR}),
     "read_reports": frozenset({Role.COORDINATOR, Role.REVIEWER, Role.AUDITOR, Role.MANAGER}),
+    # Each number says something of the children in the source: fewer read them than read reports.
+    "evaluate": frozenset({Role.COORDINATOR}),
+    "read_metrics": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "revoke": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "export": frozenset({Role.COORDINATOR}),
     "send_package": frozenset({Role.COORDINATOR}),

@@ -129,36 +129,14 @@ SYNTHETIC: dict[str, Check] = {
     ),
     "within": Check(Text("台帳の範囲", "Within the register"), synthetic.within),
     "rare_categories": Check(Text("まれな区分", "Rare categories"), synthetic.rare),
-    "copies": Check(
-        Text("完全に一致する行", "Exact copies"),
-        synthetic.copies,
-        headline=Headline(
-            Text("一致する行の超過", "Copies beyond chance"),
-            "excess",
-            "synthetic_identical_excess",
-            "share",
-            "at_most",
-        ),
-    ),
+    "plausible": Check(Text("ありえない組合せ", "Rows that cannot be"), synthetic.plausible),
+    "copies": Check(Text("完全に一致する行", "Exact copies"), synthetic.copies),
     "attacks": Check(
-        Text("連結と推測の攻撃", "Attacks: linking and guessing"),
-        synthetic.attacks,
-        headline=Headline(
-            Text("攻撃の成功率の超過", "Attack beyond its control"),
-            "risk",
-            "synthetic_attack_risk",
-            "share",
-            "at_most",
-        ),
+        Text("個人の特定・連結・推定の攻撃", "Singling out, linking, inferring"), synthetic.attacks
     ),
+    "membership": Check(Text("所属推定の攻撃", "Membership inference"), synthetic.membership),
     TOGETHER: Check(Text("先の公開と合わせた確認", "Together with earlier releases"), joint.synthetic),
-    "fidelity": Check(
-        Text("元の表との近さ", "Fidelity"),
-        synthetic.faithful,
-        headline=Headline(
-            Text("分布の一致度", "Agreement of single items"), "shapes", "shapes", "number", "none"
-        ),
-    ),
+    "fidelity": Check(Text("元の表との近さ", "Fidelity"), synthetic.faithful),
 }
 
 TABLES: dict[str, Check] = {

@@ -15,7 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.governance.charter import Projects
 from workbench.home import Home
 from workbench.policy import Policy
-from workbench.release import checks, checks_promise, report, rule62, staging
+from workbench.release import checks, checks_promise, evaluations, metrics, report, rule62, staging
 from workbench.release import sections as shows
 from workbench.release.findings import Finding, Found, Text, Verdict
 from workbench.release.requests import Request
@@ -79,12 +79,27 @@ def candidate(one: Subject) -> Candidate:
 
 def examine(request: Request, *, home: Home, state: State, policy: Policy, now: datetime) -> dict[str, Any]:
     """Run the checks of the request's protection and build its report."""
-    room = room_for(request.purpose, home=home, state=state, policy=policy)
-    return examined(Subject.staged(request, room, now))
+    one = Subject.staged(request, room_for(request.purpose, home=home, state=state, policy=policy), now)
+    if request.protection == "synthetic":
+        count(one)
+    return examined(one, keep=metrics.keep)
 
 
-def examined(one: Subject) -> dict[str, Any]:
-    """The report of what lies in a bundle's folder."""
+def count(one: Subject) -> None:
+    """Count the evaluation before it is made. Refused beyond the policy's number."""
+    evaluations.count(
+        one.room.state,
+        table=one.room.project.source,
+        subject=staging.content_digest(one.bundle),
+        kind="release",
+        person=one.request.author,
+        allowed=one.room.policy["evaluations_per_table"],
+        now=one.now,
+    )
+
+
+def examined(one: Subject, *, keep: Callable[[Path, dict[str, Any]], None] | None = None) -> dict[str, Any]:
+    """The report of what lies in a bundle's folder; `keep` is handed the numbers that do not leave with it."""
     request, room = one.request, one.room
     view = VIEWS[request.protection]
     # Before anything is read: whoever changes the bundle meanwhile is found when it is sealed.
@@ -92,6 +107,8 @@ def examined(one: Subject) -> dict[str, Any]:
     staged = view.stage(one)
     found = checks.run(request.protection, staged)
     sections, provenance = shown(view, staged, found)
+    if keep is not None and "metrics" in provenance:
+        keep(one.evidence, metrics.metrics_of(staged))
     return report.build(
         found,
         head=head(request, room),

@@ -14,12 +14,24 @@ from jinja2.sandbox import SandboxedEnvironment
 from workbench.release import plots
 
 TEMPLATE = "report.html.j2"
+METRICS = "metrics.html.j2"
 
 
 def render(report: Mapping[str, Any], *, language: str = "ja") -> str:
     """The page of `report`; `language` is the one shown first."""
-    template = _environment().get_template(TEMPLATE)
+    template = environment().get_template(TEMPLATE)
     return str(template.render(report=report, charts=charts(report), first=language))
+
+
+def render_metrics(measured: Mapping[str, Any], *, language: str = "ja") -> str:
+    """The page of a synthetic release's numbers, for reviewers."""
+    template = environment().get_template(METRICS)
+    drawn = {
+        "attacks": plots.attacks(measured),
+        "membership": plots.membership(measured),
+        "fidelity": plots.fidelity(measured),
+    }
+    return str(template.render(measured=measured, charts=drawn, first=language))
 
 
 def charts(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +69,6 @@ CHARTS: dict[str, tuple[str, Any]] = {
         "information_loss",
         lambda report: plots.information_loss(report["information_loss"]),
     ),
-    "fidelity": ("fidelity", lambda report: plots.fidelity(report["fidelity"])),
     "margins": ("tables", lambda report: plots.margins(report["tables"])),
     "ventiles": ("evaluation.ventiles", lambda report: plots.ventiles(report["evaluation"]["ventiles"])),
     "capacity": (
@@ -68,7 +79,7 @@ CHARTS: dict[str, tuple[str, Any]] = {
 
 
 @cache
-def _environment() -> SandboxedEnvironment:
+def environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
         loader=PackageLoader("workbench.release"),
         autoescape=True,

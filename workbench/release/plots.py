@@ -137,12 +137,113 @@ def _treatment(item: Mapping[str, Any]) -> Text:
     )
 
 
+@dataclass(frozen=True)
+class Span:
+    """An estimate with its interval, in shares of the axis; `hollow` where it could not be evaluated."""
+
+    label: Text
+    low: float
+    value: float
+    high: float
+    shown: Text
+    beyond: bool = False
+    hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Intervals on one axis from 0 to 1; each row may have a limit of its own."""
+
+    spans: tuple[tuple[Span, float | None], ...]
+
+    @property
+    def tells(self) -> bool:
+        return bool(self.spans)
+
+
+CANNOT = Text(ja="評価できない", en="cannot be evaluated")
+# The kinds of attacks as a reader knows them; an attack's own part, after the colon, is an item or a split.
+ATTACKS = {
+    "exact_copy": Text(ja="完全な一致", en="exact copy"),
+    "singling_out:one": Text(ja="個人の特定（一項目）", en="singling out, one item"),
+    "singling_out:several": Text(ja="個人の特定（複数項目）", en="singling out, several"),
+    "linkability:known": Text(ja="連結：準識別子と残り", en="linking: known and rest"),
+    "linkability": Text(ja="連結：", en="linking: "),
+    "inference": Text(ja="推定：", en="inferring: "),
+    "membership": Text(ja="全員：順位付けの力（AUC）", en="all children: AUC"),
+    "membership:rarest": Text(ja="最もまれな 0.5 %：AUC", en="rarest 0.5 %: AUC"),
+    "membership:isolated": Text(ja="最も孤立した 0.5 %：AUC", en="most isolated 0.5 %: AUC"),
+}
+
+
+def attack_label(name: str, *, labels: Mapping[str, Mapping[str, str]]) -> Text:
+    if name in ATTACKS:
+        return ATTACKS[name]
+    kind, _, part = name.partition(":")
+    named = labels.get(part, {"ja": part, "en": part})
+    return Text(ja=ATTACKS[kind].ja + named["ja"], en=ATTACKS[kind].en + named["en"])
+
+
+def attacks(measured: Mapping[str, Any]) -> Spans:
+    """The excess success of each attack with its 95 % interval against its limit."""
+    limits, labels = measured["limits"], measured["labels"]
+    rows = []
+    for one in measured["disclosure"]["attacks"]:
+        limit = limits[
+            "synthetic_identical_excess" if one["name"] == "exact_copy" else "synthetic_attack_risk"
+        ]
+        shown = CANNOT if not one["evaluable"] else _interval(one["risk"], one["lower"], one["upper"])
+        span = Span(
+            attack_label(one["name"], labels=labels),
+            one["lower"],
+            one["risk"],
+            one["upper"],
+            shown,
+            beyond=one["upper"] > limit,
+            hollow=not one["evaluable"],
+        )
+        rows.append((span, limit))
+    return Spans(tuple(rows))
+
+
+def membership(measured: Mapping[str, Any]) -> Spans:
+    """How well members are told from strangers: in order, and at one false alarm in a hundred."""
+    found_at = Text(ja="誤警報 1 % で見つかる超過", en="excess found at 1 % false alarms")
+    rows = []
+    for one in measured["disclosure"]["membership"]:
+        for key, limit in (("auc", "synthetic_membership_auc"), ("found", "synthetic_membership_found")):
+            rate, most = one[key], measured["limits"][limit]
+            label = ATTACKS[one["name"]]
+            if key == "found":
+                label = Text(
+                    ja=label.ja.split("：")[0] + "：" + found_at.ja,
+                    en=label.en.split(":")[0] + ": " + found_at.en,
+                )
+            shown = _interval(rate["value"], rate["low"], rate["high"]) if one["evaluable"] else CANNOT
+            span = Span(
+                label,
+                rate["low"],
+                rate["value"],
+                rate["high"],
+                shown,
+                beyond=rate["high"] > most,
+                hollow=not one["evaluable"],
+            )
+            rows.append((span, most))
+    return Spans(tuple(rows))
+
+
+def _interval(value: float, low: float, high: float) -> Text:
+    return _same(f"{value:.3f} ({low:.3f}–{high:.3f})")
+
+
 def fidelity(measured: Mapping[str, Any]) -> Bars:
     """How alike each column of a synthetic table is to the source, 1 being the same distribution."""
+    labels = measured["labels"]
     return Bars(
         tuple(
-            Bar(Text(**column["label"]), column["score"], _same(f"{column['score']:.2f}"))
-            for column in measured["columns"]
+            Bar(Text(**labels[name]), score, _same(f"{score:.2f}"))
+            for name, score in measured["fidelity"]["items"].items()
         )
     )
 

@@ -8,13 +8,11 @@ Texts: Enforcement Rules of the Act on the Protection of Personal Information, a
 Article 29 Working Party, Opinion 05/2014 (WP216), section 2.2.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from workbench.privacy.anonymity import metrics
-from workbench.privacy.synthesis.disclosure import Risk
 from workbench.release import measures
-from workbench.release.findings import Found, Text, worst
+from workbench.release.findings import Found, Text, Verdict, worst
 from workbench.release.plots import percent
 from workbench.release.split import PARTS
 from workbench.release.staged import PART, Rows
@@ -147,33 +145,32 @@ def _answer(question: str, label: Text, numbers: dict[str, Any], answer: Text) -
     }
 
 
-def wp29_synthetic(risks: Sequence[Risk]) -> list[dict[str, Any]]:
-    """The three questions, answered by attacks on synthetic rows with a control."""
-    by_name = {risk.name: risk for risk in risks}
-    guesses = [risk for risk in risks if risk.name.startswith("inference:")]
-    asked = [
-        ("singling_out", Text("個人の特定（シングルアウト）", "Singling out"), by_name["exact_copy"]),
-        ("linkability", Text("連結可能性", "Linkability"), by_name["linkability"]),
-        (
-            "inference",
-            Text("推定（属性の推測）", "Inference"),
-            max(guesses, key=lambda r: r.risk, default=None),
-        ),
-    ]
-    return [_attacked(question, label, risk) for question, label, risk in asked]
+def wp29_synthetic(found: Found) -> list[dict[str, Any]]:
+    """
+    The three questions, answered by attacks on synthetic rows with a control: whether the limits hold.
+
+    The numbers stay in the room, with the reviewers.
+    """
+    verdict = found["attacks"][1].verdict
+    asked = {
+        "singling_out": Text("個人の特定（シングルアウト）", "Singling out"),
+        "linkability": Text("連結可能性", "Linkability"),
+        "inference": Text("推定（属性の推測）", "Inference"),
+    }
+    return [_answer(question, label, {}, ANSWERS[verdict]) for question, label in asked.items()]
 
 
-def _attacked(question: str, label: Text, risk: Risk | None) -> dict[str, Any]:
-    if risk is None:
-        return _answer(
-            question, label, {}, Text("機微な項目はありません。", "No sensitive item is released.")
-        )
-    return _answer(
-        question,
-        label,
-        risk.to_json(),
-        Text(
-            ja=f"攻撃の成功率は学習に使ったこどもで {percent(risk.attack)}、使っていないこどもで {percent(risk.control)} でした。",
-            en=f"The attack succeeds on {percent(risk.attack)} of training children and {percent(risk.control)} of the others.",
-        ),
-    )
+ANSWERS = {
+    Verdict.PASS: Text(
+        "攻撃の成功は、学習に使っていないこどもに対する場合と基準の範囲で同じでした。",
+        "Attacks succeed no more often than on children it was not made from, within the limit.",
+    ),
+    Verdict.REVIEW: Text(
+        "三種の攻撃をまとめて審査者が判断します（評価できないもの、または上限が基準を超えるものがあります）。",
+        "For the reviewers to judge, over all three: some attack cannot be evaluated or has an upper bound beyond the limit.",
+    ),
+    Verdict.FAIL: Text(
+        "三種の攻撃のいずれかが基準を超えて成功しました。",
+        "Some attack of the three succeeds beyond the limit.",
+    ),
+}

@@ -14,6 +14,7 @@ from workbench.release import measures, rule62
 from workbench.release.checks_promise import guarantee
 from workbench.release.checks_rows import over_sensitive
 from workbench.release.findings import Found, Text
+from workbench.release.metrics import metrics_of
 from workbench.release.room import Room
 from workbench.release.staged import ALIGNMENT, LADDERS, PART, Rows
 from workbench.release.staged_model import Candidate
@@ -163,9 +164,11 @@ def row_provenance(rows: Rows) -> dict[str, Any]:
 
 
 def synthetic_provenance(staged: Synthetic) -> dict[str, Any]:
+    """With the digest of the numbers that reviewers read: the report they vote on is about these."""
     return {
         "source": source_digest(staged.room),
         "alignment": digest_of(staged.evidence / ALIGNMENT),
+        "metrics": sha256(canonical(metrics_of(staged))),
     }
 
 
@@ -178,19 +181,9 @@ def source_digest(room: Room) -> str:
 
 
 def synthetic_sections(staged: Synthetic, found: Found) -> dict[str, Any]:
-    """Fidelity of each item, and the attacks as answers to WP29's three questions."""
-    return {
-        "guarantee": guarantee(staged),
-        "fidelity": {
-            "columns": [
-                {"item": name, "label": dict(staged.table[name].label), "score": score}
-                for name, score in staged.fidelity.items.items()
-            ],
-            **{key: value for key, value in staged.fidelity.to_json().items() if key != "items"},
-        },
-        "wp29": rule62.wp29_synthetic(staged.risks),
-        **together_section(found),
-    }
+    """WP29's three questions; what was measured stays with the reviewers (`metrics`)."""
+    promise = {"guarantee": guarantee(staged)}
+    return {**promise, "wp29": rule62.wp29_synthetic(found), **together_section(found)}
 
 
 def table_sections(staged: Tables, found: Found) -> dict[str, Any]:

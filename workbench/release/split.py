@@ -50,11 +50,29 @@ def assign(
         source, person=person, household=household, test_share=test_share, seed=seed, kept=kept or {}
     )
     part = pd.Series(np.where(held_back, Part.TEST, Part.TRAIN), index=source.index)
+    usable, last = periods(source, time=time, targets=targets)
+    return part.where(usable & (last == held_back if time is not None else True), str(Part.OUTSIDE))
+
+
+def periods(
+    source: pd.DataFrame, *, time: str | None, targets: Sequence[str]
+) -> "tuple[pd.Series[bool], pd.Series[bool]]":
+    """Which rows have a known target, and which are of the last period that has one (none without periods)."""
     usable = source[list(targets)].notna().any(axis=1) if targets else pd.Series(True, index=source.index)
-    if time is not None:
-        last = source.loc[usable, time].max()
-        usable &= np.where(held_back, source[time] == last, source[time] < last)
-    return part.where(usable, str(Part.OUTSIDE))
+    if time is None:
+        return usable, pd.Series(False, index=source.index)
+    usable &= source[time].notna()
+    return usable, source[time] == source.loc[usable, time].max()
+
+
+def control(source: pd.DataFrame, held_back: Flags, *, time: str | None, targets: Sequence[str]) -> Flags:
+    """
+    The rows of held-back households in the periods of the training part: what it would be like without them.
+
+    The test part is of a later period, and what time alone changed would look like what a table gives away.
+    """
+    usable, last = periods(source, time=time, targets=targets)
+    return np.asarray(held_back & usable & ~last, dtype=bool)
 
 
 def held(

@@ -1,6 +1,7 @@
 """A synthetic release as the checks see it: the made rows, and the real ones behind them."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +11,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.data.constraints import constraints_of
 from workbench.data.register import Item, ItemRole, Kind, Table
 from workbench.errors import Unusable
 from workbench.privacy.synthesis.columns import Column, bounded
-from workbench.privacy.synthesis.disclosure import Risk, disclosure
-from workbench.privacy.synthesis.fidelity import Fidelity, fidelity
+from workbench.privacy.synthesis.disclosure import Disclosure, Homes, Split, disclosure
+from workbench.privacy.synthesis.fidelity import Fidelity, Group, fidelity
+from workbench.privacy.synthesis.usefulness import Task, Usefulness, usefulness
+from workbench.release.measures import POSITIVE
 from workbench.release.requests import Request
 from workbench.release.room import Room, public_values
-from workbench.release.split import PARTS, Part, assign, spelled
+from workbench.release.split import PARTS, Part, assign, control, held, spelled
 from workbench.release.staged import ALIGNMENT, DATA, SECRET, kept
 
 METHOD = "gaussian-copula"
@@ -106,21 +110,36 @@ class Synthetic:
         return {item.name: column for item in self.items if (column := column_of(item)) is not None}
 
     @cached_property
+    def source(self) -> pd.DataFrame:
+        """Every row of the source."""
+        return self.room.raw.get(self.room.project.source).reset_index(drop=True)
+
+    @cached_property
+    def split(self) -> dict[str, Any]:
+        """How the households were divided."""
+        project = self.room.project
+        return {
+            "person": project.person,
+            "household": project.household,
+            "test_share": project.test_share,
+            "seed": bytes.fromhex(self.secret["seed"]),
+            "kept": kept(self.room, self.secret.get("split_of")),
+        }
+
+    @cached_property
     def real(self) -> dict[Part, pd.DataFrame]:
         """The real rows of each part, drawn again from the seed, with every source column."""
-        source = self.room.raw.get(self.room.project.source).reset_index(drop=True)
         project = self.room.project
-        parts = assign(
-            source,
-            person=project.person,
-            household=project.household,
-            time=project.time,
-            targets=project.targets,
-            test_share=project.test_share,
-            seed=bytes.fromhex(self.secret["seed"]),
-            kept=kept(self.room, self.secret.get("split_of")),
-        )
-        return {part: source[parts == str(part)].reset_index(drop=True) for part in PARTS}
+        parts = assign(self.source, time=project.time, targets=project.targets, **self.split)
+        return {part: self.source[parts == str(part)].reset_index(drop=True) for part in PARTS}
+
+    @cached_property
+    def control(self) -> pd.DataFrame:
+        """Real rows of the same periods as the training part, of households that the synthesiser never saw."""
+        project = self.room.project
+        back = held(self.source, **{**self.split, "kept": self.split["kept"] or {}})
+        mask = control(self.source, back, time=project.time, targets=project.targets)
+        return self.source[mask].reset_index(drop=True)
 
     @cached_property
     def trained(self) -> tuple[str, frozenset[str]]:
@@ -151,7 +170,10 @@ class Synthetic:
 
     def bounded(self, part: Part) -> pd.DataFrame:
         """The real rows of a part as they compare with made ones."""
-        return bounded(self.real[part][list(self.columns)], columns=self.columns)
+        return self.comparable(self.real[part])
+
+    def comparable(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return bounded(rows[list(self.columns)], columns=self.columns)
 
     def holders(self, part: Part) -> "pd.Series[Any]":
         """Who holds each real row of a part: its household, else its person, else the row itself."""
@@ -159,28 +181,124 @@ class Synthetic:
         column = self.room.household or self.room.person
         return rows[column] if column else pd.Series(rows.index)
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The project's subgroups whose item was made."""
+        return tuple(
+            Group(group.id, group.item, group.values)
+            for group in self.room.project.subgroups
+            if group.item in self.columns
+        )
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Each target that was made, with the value that it is about."""
+        return {
+            target: positive(self.table[target]) for target in self.room.targets if target in self.columns
+        }
+
     @cached_property
     def fidelity(self) -> Fidelity:
-        """How close the made rows are to the training part."""
-        return fidelity(self.bounded(Part.TRAIN), self.made[Part.TRAIN], columns=self.columns)
+        """How close the made rows are to the training part; the control is what could be had at best."""
+        return fidelity(
+            self.bounded(Part.TRAIN),
+            self.made[Part.TRAIN],
+            columns=self.columns,
+            held=self.comparable(self.control),
+            groups=self.groups,
+            outcomes=self.outcomes,
+            constraints=constraints_of(self.table.constraints),
+        )
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """To tell each target from the items that are none; periods tell parts apart, not children."""
+        items = tuple(
+            name for name in self.columns if name not in self.outcomes and name != self.room.project.time
+        )
+        apart = tuple(dict.fromkeys(group.item for group in self.groups if group.item in items))
+        return tuple(Task(target, value, items, apart) for target, value in self.outcomes.items())
 
     @cached_property
-    def risks(self) -> list[Risk]:
-        """
-        The attacks, by somebody who knows the quasi-identifiers; the test part is the control.
+    def usefulness(self) -> dict[str, dict[str, list[Usefulness]]]:
+        """target: what is learnt from the real rows and from the made ones, tested on the test part."""
+        held = self.bounded(Part.TEST)
+        learnt = {"real": self.bounded(Part.TRAIN), "synthetic": self.made[Part.TRAIN]}
+        return {
+            task.target: {
+                name: usefulness(frame, held, columns=self.columns, task=task)
+                for name, frame in learnt.items()
+            }
+            for task in self.tasks
+            if task.items
+        }
 
-        The period is left out: the control is of another one by construction, so it would never match and
-        every chance match of a training row would look like a copy.
+    @cached_property
+    def disclosure(self) -> Disclosure:
+        """
+        The attacks, each against children of the same periods whose households the synthesiser never saw.
+
+        A child stands once in what is attacked, as of its last year there: a child of two years would be
+        singled out by nobody. The period is left out, which tells years apart and no children.
         """
         columns = {name: column for name, column in self.columns.items() if name != self.room.project.time}
-        known = [item.name for item in self.items if item.role is ItemRole.QUASI_IDENTIFIER]
-        sensitive = [item.name for item in self.items if item.role is ItemRole.SENSITIVE]
+        attacked = [once(rows, room=self.room) for rows in (self.real[Part.TRAIN], self.control)]
+        real, other = map(self.comparable, attacked)
         return disclosure(
-            self.bounded(Part.TRAIN),
-            self.bounded(Part.TEST),
+            real,
+            other,
             bounded(self.made[Part.TRAIN][list(self.columns)], columns=self.columns),
             columns=columns,
-            known=[name for name in known if name in columns],
-            sensitive=[name for name in sensitive if name in columns],
+            known=self.of_role(ItemRole.QUASI_IDENTIFIER, among=columns),
+            sensitive=self.of_role(ItemRole.SENSITIVE, among=columns),
+            splits=self.splits(columns),
+            homes=homes(attacked, room=self.room),
             seed=0,
         )
+
+    def of_role(self, role: ItemRole, *, among: Mapping[str, Column]) -> list[str]:
+        return [item.name for item in self.items if item.role is role and item.name in among]
+
+    def splits(self, columns: Mapping[str, Column]) -> dict[str, Split]:
+        """What a neighbour knows against the rest; and what each of the largest holders has against the others'."""
+        known = self.of_role(ItemRole.QUASI_IDENTIFIER, among=columns)
+        halves = {"known": known, **largest_holders([i for i in self.items if i.name in columns])}
+        return {
+            name: (half, rest)
+            for name, half in halves.items()
+            if (rest := [other for other in columns if other not in set(half)])
+        }
+
+
+def once(rows: pd.DataFrame, *, room: Room) -> pd.DataFrame:
+    """The last row of each person; all where no column names one."""
+    if room.person is None:
+        return rows
+    time = room.project.time
+    ordered = rows if time is None else rows.sort_values(time, kind="stable")
+    return rows.loc[ordered.index[~ordered[room.person].duplicated(keep="last")].sort_values()]
+
+
+def homes(attacked: Sequence[pd.DataFrame], *, room: Room) -> Homes | None:
+    """Whose rows are attacked, so that nobody's are in both tables; None where no column tells."""
+    column = room.household or room.person
+    return None if column is None else Homes(*(rows[column].reset_index(drop=True) for rows in attacked))
+
+
+# Splits by holder that are tried; each costs two passes over the made rows.
+HOLDERS = 2
+FEWEST_ITEMS = 3
+
+
+def largest_holders(items: Sequence[Item]) -> dict[str, list[str]]:
+    """The holders with most items, and their items."""
+    held: dict[str, list[str]] = {}
+    for item in items:
+        held.setdefault(item.holder, []).append(item.name)
+    large = sorted(held.items(), key=lambda one: (-len(one[1]), one[0]))
+    return {holder: names for holder, names in large[:HOLDERS] if len(names) >= FEWEST_ITEMS}
+
+
+def positive(item: Item) -> str:
+    """The value of a target that it is about: the first that harms, else a flag's yes."""
+    return item.harmful_values[0] if item.harmful_values else POSITIVE[0]

@@ -8,7 +8,6 @@ is read from the data.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from workbench.errors import Unusable
@@ -63,22 +62,3 @@ def bounded_column(values: pd.Series, *, column: Column) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
     numbers = numbers.clip(lower=column.minimum, upper=column.maximum)
     return numbers.round().astype("Int64") if column.whole else numbers.round(1)
-
-
-def encoded(frame: pd.DataFrame, *, columns: Columns) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    """
-    Rows as points for distances: a category differs by 1 or not, a number by its share of the range.
-
-    A missing value is a category of its own.
-    """
-    parts = []
-    for name, column in columns.items():
-        if column.is_category:
-            codes = pd.Categorical(frame[name], categories=list(column.labels)).codes
-            parts.append(np.eye(len(column.labels) + 1, dtype=np.float32)[codes] / np.sqrt(2))
-            continue
-        numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        low, high = column.minimum or 0.0, column.maximum if column.maximum is not None else 1.0
-        share = np.nan_to_num((numbers - low) / max(high - low, 1.0), nan=-1.0)
-        parts.append(share[:, None].astype(np.float32))
-    return np.hstack(parts)

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.privacy.synthesis.columns import Column, Columns
+from workbench.privacy.synthesis.columns import Columns
+from workbench.privacy.synthesis.points import Points, encoded
 from workbench.riskflag import metrics
 from workbench.riskflag.metrics import Interval
 
-Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Shares = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.bool_]]
 Scores = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -150,7 +151,7 @@ def usefulness(
     size = {"rows": len(learnt), "positives": int(outcomes.sum()), "prevalence": share(actual)}
     if not (enough(outcomes) and enough(actual)):
         return [Usefulness(name, **size) for name in learners]
-    given, asked = design(learnt, columns=shapes), design(held, columns=shapes)
+    given, asked = encoded(learnt, columns=shapes), encoded(held, columns=shapes)
     return [
         Usefulness(
             name, **size, **figures(scored(make(seed), given, outcomes, asked), actual, apart, task=task)
@@ -167,7 +168,7 @@ def enough(labels: Labels) -> bool:
     return min(int(labels.sum()), int((~labels).sum())) >= LEAST
 
 
-def scored(learner: Any, given: Matrix, outcomes: Labels, asked: Matrix) -> Scores:
+def scored(learner: Any, given: Points, outcomes: Labels, asked: Points) -> Scores:
     """Milli-logits of the rows asked about."""
     from threadpoolctl import threadpool_limits
 
@@ -175,29 +176,6 @@ def scored(learner: Any, given: Matrix, outcomes: Labels, asked: Matrix) -> Scor
         learner.fit(given, outcomes)
         logits = learner.decision_function(asked)
     return np.asarray(np.round(1000 * logits), dtype=np.int64)
-
-
-def design(frame: pd.DataFrame, *, columns: Columns) -> Matrix:
-    """
-    The items as columns of numbers: a category's labels one by one, a number's share of its range.
-
-    A missing value is a column of its own, for who has no score is not an average child. Bounds come from
-    `columns`, so that two tables are spelled alike.
-    """
-    return np.hstack([encoded_item(frame[name], column) for name, column in columns.items()])
-
-
-def encoded_item(values: "pd.Series[Any]", column: Column) -> Matrix:
-    if column.is_category:
-        codes = pd.Categorical(values.astype("object"), categories=list(column.labels)).codes
-        return np.eye(len(column.labels) + 1)[codes]
-    numbers = pd.to_numeric(values, errors="coerce").astype("Float64").to_numpy(float, na_value=np.nan)
-    low = column.minimum or 0.0
-    high = column.maximum if column.maximum is not None else low + 1
-    missing = np.isnan(numbers)
-    # Wide ranges are for rare children; a logarithm keeps the others apart.
-    part = np.log1p(np.clip(numbers - low, 0, None)) / np.log1p(max(high - low, 1.0))
-    return np.column_stack([np.where(missing, 0.0, part), missing.astype(float)])
 
 
 def figures(scores: Scores, actual: Labels, apart: pd.DataFrame, *, task: Task) -> dict[str, Any]:
@@ -220,7 +198,7 @@ def lowest_flagged(scores: Scores, *, capacity: float) -> int:
     return int(np.partition(scores, -places)[-places])
 
 
-def calibration_error(promised: Matrix, actual: Labels) -> float:
+def calibration_error(promised: Shares, actual: Labels) -> float:
     """Expected calibration error over bins of equal size (Naeini et al. 2015, Nguyen and O'Connor 2015)."""
     order = np.argsort(promised, kind="stable")
     gaps = [

@@ -7,6 +7,7 @@ those of the children the programme exists to find.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -34,8 +35,24 @@ PARTS_ALONE = ladders.from_rows(PART, [["train", "*"], ["test", "*"]])
 Levels = dict[str, int]
 
 
+@dataclass(frozen=True)
+class Generalised:
+    """The rows in scope, the search's optimum on them, and which items it took as what."""
+
+    rows: pd.DataFrame
+    result: Anonymised
+    quasi: list[str]
+    fixed: Levels
+
+
 def anonymised(draft: Draft) -> None:
     """The least generalisation that keeps every limit of the policy, written with its evidence."""
+    found = generalised(draft)
+    write(draft, found.rows, found.result, quasi=found.quasi, fixed=found.fixed)
+
+
+def generalised(draft: Draft) -> Generalised:
+    """The least generalisation that keeps every limit of the policy; nothing is written."""
     rows = in_scope(draft)
     quasi, others = by_role(draft)
     fixed = {item.name: level for item in others if (level := first_level(draft, item, rows)) is not None}
@@ -43,8 +60,7 @@ def anonymised(draft: Draft) -> None:
         result = searched(draft, rows, quasi=quasi, fixed=fixed)
         rare = [name for name in fixed if not common(draft, name, rows[result.kept], level=fixed[name])]
         if not rare:
-            write(draft, rows, result, quasi=quasi, fixed=fixed)
-            return
+            return Generalised(rows, result, quasi, fixed)
         fixed = coarser(draft, fixed, rare)
     raise Refused(
         ja="まれな区分を残さずに加工できませんでした。項目を減らすか、階層に粗い段を加えてください。",

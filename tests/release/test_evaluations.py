@@ -1,0 +1,165 @@
+"""Numbers about synthetic rows disclose children: they stay with reviewers, and are counted, limited and logged."""
+
+import json
+import threading
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from workbench.audit import Event
+from workbench.errors import NotFound, Refused, Untrusted
+from workbench.release import evaluations, metrics
+from workbench.release.split import Part
+from workbench.release.staged import DATA
+from workbench.release.staged_synthetic import LABEL, Synthetic
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def draft(town):
+    return town.prepare(protection="synthetic", name="synthetic-release")
+
+
+@pytest.fixture
+def asked(town, draft):
+    return town.submit(draft, protection="synthetic", name="synthetic-release")
+
+
+def counted(town, subject: str, *, allowed: int = 3, now: datetime = NOW, table: str = "child_year"):
+    return evaluations.count(
+        town.office.state,
+        table=table,
+        subject=subject,
+        kind="release",
+        person="sato",
+        allowed=allowed,
+        now=now,
+    )
+
+
+def test_the_report_that_leaves_holds_verdicts_and_no_number(town, asked):
+    """An analyst reads the report of what was admitted; a number in it would be a number about the children."""
+    report = town.office.workflow.report(asked)
+
+    told = {finding["check"]: finding for finding in report["findings"]}
+    assert all(told[check]["numbers"] == {} for check in ("copies", "attacks", "membership", "fidelity"))
+    assert report["headline"] == []
+    assert not {"fidelity", "usefulness", "disclosure"} & report.keys()
+    assert all(question["numbers"] == {} for question in report["wp29"])
+
+
+def test_reviewers_read_the_numbers_and_it_is_logged(town, asked):
+    office = town.office
+    report = office.workflow.report(asked)
+    found = office.workflow.find(asked)
+
+    measured, page = metrics.read(found, home=office.home, state=office.state, person="sato")
+
+    assert measured["disclosure"]["attacks"]
+    assert set(measured["usefulness"]) <= set(town.room.targets)
+    assert "審査者用" in page.read_text()
+    assert report["provenance"]["metrics"]
+    records: list = []
+    office.state.verify(keep=records.append)
+    assert [r["details"]["request"] for r in records if r["event"] == Event.METRICS_READ] == [asked]
+
+
+def test_attack_an_analyst_reads_the_numbers(town, asked):
+    office = town.office
+    office.workflow.report(asked)
+
+    with pytest.raises(Refused):
+        metrics.read(office.workflow.find(asked), home=office.home, state=office.state, person="mori")
+
+
+def test_attack_the_numbers_are_changed_after_the_report(town, asked):
+    office = town.office
+    office.workflow.report(asked)
+    found = office.workflow.find(asked)
+    path = found.evidence(office.home) / metrics.FILE
+    path.write_bytes(path.read_bytes().replace(b'"lost":[', b'"lost":["x",', 1))
+
+    with pytest.raises(Untrusted):
+        metrics.read(found, home=office.home, state=office.state, person="sato")
+
+
+def test_a_request_without_numbers_says_so(town, asked):
+    office = town.office
+    with pytest.raises(NotFound):
+        metrics.read(office.workflow.find(asked), home=office.home, state=office.state, person="sato")
+
+
+def test_attack_metrics_are_asked_for_again_and_again(town, draft):
+    """Tables of the attacker's own making, each a question: refused beyond the policy's number."""
+    office = town.office
+    for number in range(office.workflow.policy["evaluations_per_table"]):
+        evaluations.count(
+            office.state,
+            table="child_year",
+            subject=f"{number}",
+            kind="release",
+            person="sato",
+            allowed=office.workflow.policy["evaluations_per_table"],
+            now=office.workflow.clock(),
+        )
+    request = town.submit(draft, protection="synthetic", name="synthetic-release")
+
+    with pytest.raises(Refused) as refused:
+        office.workflow.report(request)
+
+    assert "evaluations_per_table" in refused.value.ja
+    assert not (office.workflow.find(request).evidence(office.home) / metrics.FILE).exists()
+
+
+def test_the_same_table_again_says_nothing_new_and_is_not_counted_again(town):
+    assert [counted(town, subject).used for subject in ("a", "a", "b", "a")] == [1, 1, 2, 2]
+
+
+def test_each_fiscal_year_and_each_table_has_its_own_number(town):
+    for subject in "abc":
+        counted(town, subject)
+    with pytest.raises(Refused):
+        counted(town, "d")
+
+    assert counted(town, "d", now=datetime(2027, 4, 1, tzinfo=UTC)).used == 1
+    assert counted(town, "d", table="other").used == 1
+    assert evaluations.fiscal_year(datetime(2027, 3, 31, tzinfo=UTC)) == 2026
+
+
+def test_attack_many_ask_at_once_for_the_last_evaluation(town):
+    together, passed = threading.Barrier(8), []
+
+    def ask(number: int) -> None:
+        together.wait()
+        try:
+            passed.append(counted(town, f"{number}"))
+        except Refused:
+            return
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(one.used for one in passed) == [1, 2, 3]
+
+
+def test_attack_a_bootstrap_of_rows_is_handed_in_as_synthetic(town, draft):
+    """Rows drawn again with repetition look perfectly faithful, and every one is a child."""
+    staged = Synthetic(draft / "bundle", draft / "evidence", town.room)
+    for part in (Part.TRAIN, Part.TEST):
+        made = staged.bounded(part).sample(len(staged.made[part]), replace=True, random_state=1)
+        table = pa.Table.from_pandas(made[staged.names], preserve_index=False).replace_schema_metadata(LABEL)
+        pq.write_table(table, draft / "bundle" / DATA[part])
+
+    request = town.submit(draft, protection="synthetic", name="synthetic-release")
+    report = town.office.workflow.report(request)
+
+    verdicts = {finding["check"]: finding["verdict"] for finding in report["findings"]}
+    assert report["verdict"] == "fail"
+    assert {verdicts["copies"], verdicts["attacks"], verdicts["membership"]} == {"fail"}
+    json.dumps(report)
