@@ -205,6 +205,13 @@ def test_values_are_clipped_to_their_range_and_kept_on_its_grid():
     ]
 
 
+def test_what_is_no_number_is_missing():
+    rows = town(5).assign(home=None, score=[1.0, math.inf, -math.inf, math.nan, 2.0])
+    question = Mean("score", epsilon=EPSILON)
+
+    assert len(read(question, source=SOURCE, table=rows, key=b"").cell) == 2
+
+
 def test_a_narrower_range_buys_a_smaller_margin_and_clips():
     wide, narrow = (Mean("score", epsilon=EPSILON, between=ends) for ends in (None, (50, 60)))
 
@@ -310,6 +317,15 @@ def test_the_sensitivity_is_reached(question):
         worst = max(worst, moved / mechanism.sensitivity)
 
     assert worst > 0.6
+
+
+def test_attack_keys_that_end_early_are_told_as_one():
+    """OpenDP ends a text at a zero; two codes must not fall together, nor fail, nor be shown unprintable."""
+    rows = town(900).assign(home=None, school=["a\x00b", "a\x00c", "\ud800"] * 300)
+
+    told = next(answers(Groups("school", epsilon=EPSILON), rows=rows, times=1))
+    assert len(told) == 3
+    assert all(key.isprintable() for (key,) in told)
 
 
 def test_attack_one_household_spelled_in_two_ways():
