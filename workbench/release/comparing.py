@@ -335,8 +335,10 @@ def compare(
     """
     People(room.state).expect_may(person, "evaluate")
     call = secrets.token_hex(8)
-    first = drawn_of(room, wanted, call=call, number=0)
-    expect_learnable(first)
+    draws = [drawn_of(room, wanted, call=call, number=number) for number in range(wanted.seeds)]
+    for drawn in draws:
+        expect_learnable(drawn)
+    first = draws[0]
     counted = evaluations.count(
         room.state,
         table=room.project.source,
@@ -348,8 +350,7 @@ def compare(
     )
     asked = list(choices(wanted))
     tried: list[list[dict[str, Any]]] = [[] for _ in asked]
-    for number in range(wanted.seeds):
-        drawn = drawn_of(room, wanted, call=call, number=number)
+    for number, drawn in enumerate(draws):
         for place, choice in enumerate(asked):
             tell(number * len(asked) + place + 1, wanted.seeds * len(asked), titled(choice))
             tried[place].append(trial(choice, drawn))
