@@ -24,7 +24,6 @@ from workbench.release.room import Room, public_values
 from workbench.release.split import PARTS, Part, assign, control, held, spelled
 from workbench.release.staged import ALIGNMENT, DATA, SECRET, kept
 
-METHOD = "gaussian-copula"
 # In every file, so that it says of itself what it is wherever it goes.
 LABEL = {b"workbench-label": "合成データ（実在のこどもの行ではありません） / synthetic data".encode()}
 
