@@ -119,7 +119,8 @@ def unguarded(patch):
 def forgotten_clip(patch):
     def unclipped(values, number):
         found = np.array([float(v) if str(v) not in ("<NA>", "nan", "twelve") else 0.0 for v in values])
-        steps = np.clip(np.nan_to_num(found / number.step), -(2.0**60), 2.0**60)
+        with np.errstate(over="ignore"):
+            steps = np.clip(np.nan_to_num(found / number.step), -(2.0**60), 2.0**60)
         return steps.astype(np.int64), np.ones(len(values), dtype=bool)
 
     patch.setattr(rows, "in_steps", unclipped)
