@@ -98,7 +98,7 @@ HOLES = {
     "the empty network": (without("--unshare-net"), ["tcp"]),
     "the filter of system calls": (
         without("--seccomp", "11"),
-        ["keyring", "io-uring", "userfaultfd", "vsock", "netlink", "32-bit-calls"],
+        ["keyring", "io-uring", "userfaultfd", "vsock", "netlink", "32-bit-calls", "program-in-memory"],
     ),
     "memory of its own": (without("--unshare-ipc"), ["system-v-memory"]),
 }

@@ -195,3 +195,18 @@ def run_in(session, code):
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     run_folder.remove(folder)
     return ended.stdout.strip()
+
+
+def test_attack_a_program_of_ones_own_in_memory(in_sandbox):
+    """A file without a name is under no rule about files; callbacks from C, which could use one, do without."""
+    code = """
+        import ctypes, os
+        print(ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 3)())
+        try:
+            handle = os.memfd_create("program", 0)
+            os.write(handle, open("/bin/echo", "rb").read())
+            os.execv(f"/proc/self/fd/{handle}", ["echo", "brought along"])
+        except OSError as error:
+            print(error.errno)
+    """
+    assert in_sandbox(code).split() == ["3", "1"]

@@ -198,6 +198,18 @@ def runs_program_in(name: str) -> Callable[[Targets], bool]:
     return act
 
 
+def run_program_in_memory(_: Targets) -> bool:
+    """Bring a program of one's own, and run it from a file that has no name."""
+    handle = os.memfd_create("program", 0)
+    try:
+        with open("/bin/true", "rb") as program:
+            os.write(handle, program.read())
+        path = f"/proc/self/fd/{handle}"
+        return subprocess.run([path], check=False, pass_fds=[handle]).returncode == 0
+    finally:
+        os.close(handle)
+
+
 def write_own_memory(_: Targets) -> bool:
     """Change what is read-only in this process, through the system's view of it."""
     address = id(None)
@@ -473,6 +485,9 @@ ACTS: dict[str, Act] = {
     ),
     "program-in-tmp": Act(
         "一時領域のプログラムを動かす", "run a program left in /tmp", runs_program_in("temporary")
+    ),
+    "program-in-memory": Act(
+        "名前のないメモリー上のプログラムを動かす", "run a program from memory", run_program_in_memory
     ),
     # other processes
     "environ": Act("他プロセスの環境変数を読む", "read a process's environment", read_environment_of_process),
