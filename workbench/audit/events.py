@@ -67,6 +67,8 @@ class Event(StrEnum):
     CODE_LOOKED_AT = "code.looked_at"
     OUTPUT_SENT = "output.sent"
     FILE_SHOWN = "file.shown"
+    FILE_SAVED = "file.saved"
+    FILE_NAMED = "file.named"
     OUTPUT_METERED = "output.metered"
     OUTPUT_WARNED = "output.warned"
     OUTPUT_STOPPED = "output.stopped"
@@ -167,6 +169,8 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.CODE_LOOKED_AT: keys("session cell kind sha256 source"),
     Event.OUTPUT_SENT: keys("session cell outputs"),
     Event.FILE_SHOWN: keys("session name size sha256"),
+    Event.FILE_SAVED: keys("session name size sha256"),
+    Event.FILE_NAMED: keys("session name"),
     Event.OUTPUT_METERED: keys("session person day bytes"),
     Event.OUTPUT_WARNED: keys("session person day bytes threshold to"),
     Event.OUTPUT_STOPPED: keys("session person day bytes threshold to"),

@@ -37,6 +37,8 @@ WORDS: dict[str, tuple[str, str]] = {
     Event.OUTPUT_STOPPED: ("上限：{day} の表示量が {bytes} B", "limit: {bytes} B shown on {day}"),
     Event.SETTING_OVERDUE: ("設定 {name} の見直し期限切れ", "setting {name} overdue for review"),
     Event.FILE_SHOWN: ("ファイル {name} を表示（{size} B）", "file {name} shown ({size} B)"),
+    Event.FILE_SAVED: ("ファイル {name} を保存（{size} B）", "file {name} saved ({size} B)"),
+    Event.FILE_NAMED: ("{name} を作成か改名", "{name} made or renamed"),
     Event.CANDIDATE_SUBMITTED: ("モデル {name} {version} を提出", "model {name} {version} submitted"),
     Event.NOTEBOOK_EXPORTED: ("ノートブック {notebook} を持ち出し", "notebook {notebook} taken out"),
     Event.GATEWAY_FAILED: ("窓口の失敗（番号 {reference}）", "gateway failed (number {reference})"),

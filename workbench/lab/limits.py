@@ -24,6 +24,7 @@ class Limits:
     disk: int = 20 * GB  # of the workspace
     temporary: int = 512 * MB  # of /tmp, in memory
     shared_memory: int = 256 * MB  # of /dev/shm, in memory
+    kernels: int = 6  # of one room at once: each may use all of the above but the disk
 
     def resources(self, *, grouped: bool) -> dict[str, int]:
         """
@@ -53,5 +54,6 @@ KEPT_BY = MappingProxyType(
         "disk": (DISK, DISK),
         "temporary": ("tmpfs", "tmpfs"),
         "shared_memory": ("tmpfs", "tmpfs"),
+        "kernels": ("the room, before each start", "the room, before each start"),
     }
 )

@@ -130,6 +130,11 @@ class Session:
         digest = hashlib.sha256(content).hexdigest()
         self.record(Event.FILE_SHOWN, name=name, size=len(content), sha256=digest)
 
+    def save_file(self, name: str, content: bytes) -> None:
+        """Write down a file that the page is about to put into the workspace, where a kernel can run it."""
+        digest = hashlib.sha256(content).hexdigest()
+        self.record(Event.FILE_SAVED, name=name, size=len(content), sha256=digest)
+
     def show_entries(self, entries: Iterable[str]) -> None:
         """
         Count what a list of files says of them that the page has not had yet: a kernel chooses names and times.
@@ -217,8 +222,17 @@ class Session:
             en=f"The kernel was ended: it took more than its memory limit ({most}). Use fewer rows or columns.",
         )
 
+    def expect_fewer_kernels(self) -> None:
+        """Raise Refused while as many kernels run as one room may have; a kernel that starts again has its place."""
+        if len(self._folders) >= self._limits.kernels:
+            raise Refused(
+                ja=f"同時に動かせるカーネルは {self._limits.kernels} 個までです。使っていないノートブックのカーネルを「実行中のタブとカーネル」の一覧で停止してください。",
+                en=f"At most {self._limits.kernels} kernels run at once; shut down one that is not needed in the list 'Running Tabs and Kernels'.",
+            )
+
     def kernel_folder(self, kernel: str) -> Path:
         """A new folder of the room for one kernel; `k` in it is the kernel's own, for its sockets."""
+        self.expect_fewer_kernels()
         folder = self._folders[kernel] = run_folder.make()
         (folder / "k").mkdir(mode=0o700)
         if self.owner:
