@@ -25,6 +25,7 @@ from jupyter_server.services.contents.manager import ContentsManager
 from tornado.web import HTTPError
 from traitlets import Unicode
 
+from workbench.audit import Event
 from workbench.errors import NotFound, Refused, WorkbenchError
 from workbench.governance.wording import WIDE_BLANK
 from workbench.lab.outgoing import stored
@@ -38,6 +39,14 @@ CHECKPOINTS = 2 * LARGEST  # bytes of all checkpoints together
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 CHECKPOINT = "checkpoint"
 LAST_CHUNK = -1
+# What of a file's model a kernel can choose, and what is said instead of a file of which nothing was said.
+NOT_TOLD: dict[str, Any] = {
+    "size": 0,
+    **dict.fromkeys(("created", "last_modified"), datetime.fromtimestamp(0, UTC)),
+    "hash": hashlib.sha256().hexdigest(),
+    "hash_algorithm": "sha256",
+}
+MOST_TOLD = 10_000
 STATUS: dict[type[WorkbenchError], int] = {NotFound: 404, Refused: 403}
 FULL = (
     507,
@@ -54,6 +63,7 @@ class LabContents(ContentsManager):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._uploads: dict[str, bytes] = {}
+        self._told: dict[str, dict[str, Any]] = {}  # what the page knows, for when no more is counted
 
     @property
     def workspace(self) -> Workspace:
@@ -89,12 +99,12 @@ class LabContents(ContentsManager):
             if type not in (None, model["type"]) and (type, model["type"]) != ("file", "notebook"):
                 raise HTTPError(400, f"{name} is no {type}", reason="bad type")
             if model["type"] == "directory":
-                return model | (self._listing(name) if content else {})
+                return self._counted(name, model) | (self._listing(name) if content else {})
             if not content and not require_hash:
-                return model
+                return self._counted(name, model)
             raw = self.workspace.read(name, largest=SHOWN)
             digest = {"hash": hashlib.sha256(raw).hexdigest(), "hash_algorithm": "sha256"}
-            model |= digest if require_hash else {}
+            model = self._counted(name, model | (digest if require_hash else {}))
             if content:
                 if self.room is not None:
                     self.room.show_file(name, raw)
@@ -112,6 +122,7 @@ class LabContents(ContentsManager):
             self._expect_room()
             if kind == "directory":
                 if not self.dir_exists(name):
+                    self._record_name(name)
                     self.workspace.make_folder(name)
             else:
                 raw = notebook_sent(model["content"]) if kind == "notebook" else file_sent(model)
@@ -120,7 +131,7 @@ class LabContents(ContentsManager):
                     if chunk != LAST_CHUNK:
                         return self._model(name, None) | {"type": "file", "size": len(raw)}
                 self._expect_replaceable(name, raw)
-                self.workspace.write(name, raw)
+                self.put(name, raw)
         return self.get(name, content=False)
 
     def delete_file(self, path: str) -> None:
@@ -131,6 +142,7 @@ class LabContents(ContentsManager):
         if named(old_path) == named(new_path):
             return
         with plainly(refused=409):
+            self._record_name(named(new_path))
             self.workspace.move(named(old_path), named(new_path))
 
     def copy(self, from_path: str, to_path: str | None = None) -> dict[str, Any]:
@@ -142,8 +154,18 @@ class LabContents(ContentsManager):
             self._expect_room()
             free = self.increment_filename(source.rpartition("/")[2], folder, insert="-Copy")
             target = f"{folder}/{free}".strip("/")
-            self.workspace.write(target, raw)
+            self.put(target, raw)
         return self.get(target, content=False)
+
+    def put(self, name: str, raw: bytes) -> None:
+        """Write a file of the workspace as the page has it; the record is on disk before a kernel can read it."""
+        if self.room is not None:
+            self.room.save_file(name, raw)
+        self.workspace.write(name, raw)
+
+    def _record_name(self, name: str) -> None:
+        if self.room is not None:
+            self.room.record(Event.FILE_NAMED, name=name)
 
     def trust_notebook(self, path: str) -> None:
         raise HTTPError(403, "no notebook is trusted here")
@@ -178,6 +200,24 @@ class LabContents(ContentsManager):
             "hash": None,
             "hash_algorithm": None,
         }
+
+    def _counted(self, name: str, model: dict[str, Any]) -> dict[str, Any]:
+        """
+        The model as the page gets it: what a kernel can choose of it is counted, as a listing's is.
+
+        Above the day's limit it is what the page had before, so that one's own code can still be saved.
+        """
+        chosen = {part: model[part] for part in NOT_TOLD if model[part] is not None}
+        try:
+            if self.room is not None:
+                self.room.show_entries([f"{name} " + " ".join(str(value) for value in chosen.values())])
+        except (WorkbenchError, OSError):
+            known = NOT_TOLD | self._told.get(name, {})
+            return model | {part: known[part] for part in chosen}
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
+        self._told[name] = self._told.get(name, {}) | chosen
+        return model
 
     def _listing(self, name: str) -> dict[str, Any]:
         found = self.workspace.entries(name)
@@ -232,7 +272,7 @@ class LabCheckpoints(Checkpoints):
         if not self.list_checkpoints(path):
             raise HTTPError(404, "there is no checkpoint")
         with plainly():
-            contents_mgr.workspace.write(named(path), self._place(path).read_bytes())
+            contents_mgr.put(named(path), self._place(path).read_bytes())
 
     def rename_checkpoint(self, checkpoint_id: str, old_path: str, new_path: str) -> None:
         if self.list_checkpoints(old_path):

@@ -10,6 +10,7 @@ import asyncio
 import json
 import keyword
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -114,13 +115,24 @@ def shown(room: "Session") -> dict[str, Any]:
         "notice": {tongue: list(points) for tongue, points in POINTS.items()},
         "datasets": datasets,
         "budget": budget(room),
-        "submitted": [
-            {**one, "standing": both(LABELS[State(one["state"])])} for one in candidates.requests(room, {})
-        ],
-        "wanted": wishes.wanted(room, {}),
+        "submitted": counted(
+            room,
+            [{**one, "standing": both(LABELS[State(one["state"])])} for one in candidates.requests(room, {})],
+        ),
+        "wanted": counted(room, wishes.not_withdrawn(room)),
         "account": Accounts(room.home, room.state).has(room.analyst),
         "kinds": {str(kind): both(words) for kind, words in KINDS.items()},
     }
+
+
+def counted(room: "Session", requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those whose words are counted as shown: a kernel can write them. Above the day's limit, what was seen before."""
+    kept = []
+    for one in requests:
+        with suppress(WorkbenchError, OSError):
+            room.show_entries([json.dumps(one, sort_keys=True, ensure_ascii=False)])
+            kept.append(one)
+    return kept
 
 
 def is_of(room: "Session", entry: Entry, *, now: datetime) -> bool:
@@ -278,7 +290,8 @@ class WithdrawHandler(RoomHandler):
     @authenticated
     @authorized
     async def post(self, request: str) -> None:
-        await self.tell(lambda: wishes.unwant(self.room, {"request": request}))
+        """What it was about is not told once more: the panel has it, counted."""
+        await self.tell(lambda: {"request": wishes.unwant(self.room, {"request": request})["request"]})
 
 
 class ReportHandler(JupyterHandler):

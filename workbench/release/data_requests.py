@@ -23,6 +23,7 @@ from workbench.release.requests import NAME
 from workbench.state import State, Transaction, metadata
 
 OPEN_AT_ONCE = 20  # of one analyst: more is a flood, or nobody answers
+A_DAY = 40  # requests of one person, taken back or not
 # The fields that people write, by their name in Japanese.
 WORDS = {"about": "ほしいもの", "why": "理由", "answer": "回答"}
 
@@ -129,6 +130,7 @@ class DataRequests:
             if values["dataset"] is not None:
                 expect_admitted(t.connection, values["dataset"], purpose=purpose)
             expect_room(t.connection, author)
+            expect_few_today(t.connection, author, today=values["asked_at"][:10])
             inserted = t.connection.execute(data_requests.insert().values(values)).inserted_primary_key
             found = find(t.connection, f"D-{inserted[0] if inserted else 0}")
             t.event(Event.DATA_REQUESTED, actor=author, data_request=found.id, kind=str(found.kind))
@@ -217,6 +219,19 @@ def expect_room(connection: sa.Connection, author: str) -> None:
         raise Refused(
             ja=f"回答待ちの依頼が {count} 件あります。回答を待つか、不要なものを取り下げてください。",
             en=f"{count} of your requests wait for an answer; wait, or withdraw those you no longer need.",
+        )
+
+
+def expect_few_today(connection: sa.Connection, author: str, *, today: str) -> None:
+    """Those that were taken back count as well: whoever asks writes what a person of the room's side reads."""
+    mine = (data_requests.c.author == author, data_requests.c.asked_at.startswith(today))
+    count = connection.execute(
+        sa.select(sa.func.count()).select_from(data_requests).where(*mine)
+    ).scalar_one()
+    if count >= A_DAY:
+        raise Refused(
+            ja=f"今日の依頼が {count} 件になりました。続きは明日、依頼してください。",
+            en=f"You have made {count} requests today; ask again tomorrow.",
         )
 
 

@@ -18,6 +18,12 @@ def wanted(session: "Session", _: dict[str, Any]) -> list[dict[str, Any]]:
     return [told(one) for one in DataRequests(session.state).of(session.analyst)]
 
 
+def not_withdrawn(session: "Session") -> list[dict[str, Any]]:
+    """The same without what was taken back, which is of no more interest to a person."""
+    mine = DataRequests(session.state).of(session.analyst)
+    return [told(one) for one in mine if one.standing is not Standing.WITHDRAWN]
+
+
 def unwant(session: "Session", request: dict[str, Any]) -> dict[str, Any]:
     """Take a request of one's own back."""
     return told(DataRequests(session.state).withdraw(str(request.get("request")), by=session.analyst))
