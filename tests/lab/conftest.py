@@ -184,7 +184,7 @@ for id_, role in (("analyst-1", Role.ANALYST), ("analyst-2", Role.ANALYST), ("sa
     people.add(Person(id_, id_, role, "section"), actor="oka")
     ensure_account(home, state, id_)
 given = {"analyst": "analyst-1", "project": "p", "datasets": {}, "trusted": b"{}", "verbs": {}}
-limits = Limits(memory=1024 * MB, disk=64 * MB)
+limits = Limits(memory=1024 * MB, disk=64 * MB, kernels=100)  # tests leave theirs
 reception = Reception(
     home, state, person="analyst-1", open_room=lambda: Session(home, state, limits=limits, **given)
 )
