@@ -9,7 +9,7 @@ import pytest
 from workbench.demo.cast import PASSPHRASE, ensure_account
 from workbench.errors import Refused
 from workbench.governance import passphrase
-from workbench.governance.accounts import Accounts, not_admitted
+from workbench.governance.accounts import HUB, Accounts, not_admitted
 from workbench.governance.one_time_codes import RECOVERY_CODES, RECOVERY_SIZE, recovery_codes
 from workbench.governance.passphrase import PARAMETERS, Scrypt
 from workbench.governance.people import People, Person, Role
@@ -247,6 +247,22 @@ def test_attack_two_log_ins_at_once_open_two_rooms(reception, rooms, codes, monk
     first, second = asyncio.run(both())
     assert len(rooms) == 1
     assert [reception.visit(first) is None, reception.visit(second) is None].count(True) == 1
+
+
+@pytest.mark.parametrize("passed", ["idle", "too_long"])
+def test_attack_what_a_hub_still_says_opens_a_room_that_timed_out(reception, clock, codes, passed):
+    """The hub knows its log-in by a cookie that the browser can change; the room wants a new proof."""
+    reception.accounts.log_in("mori", PASSPHRASE, codes())
+    secret = asyncio.run(reception.admit(method=HUB))
+    clock.now += {"idle": IDLE, "too_long": LONGEST}[passed]
+    asyncio.run(reception.look_round())
+
+    assert reception.visit(secret) is None
+    assert reception.accounts.has_timed_out("mori")
+    with pytest.raises(Refused):
+        asyncio.run(reception.admit(method=HUB))
+    reception.accounts.log_in("mori", PASSPHRASE, codes())
+    assert reception.visit(asyncio.run(reception.admit(method=HUB)))
 
 
 def test_attack_strangers_log_in_without_end_and_nobody_gets_out(reception, rooms, entered, monkeypatch):

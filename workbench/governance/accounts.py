@@ -63,6 +63,18 @@ recovery = sa.Table(
 MADE_ANEW = frozenset({Event.ACCOUNT_ADDED, Event.ACCOUNT_RESET, Event.ACCOUNT_CHANGED})
 LOCKS = {Event.ACCOUNT_LOCKED: True, Event.ACCOUNT_UNLOCKED: False}
 
+# How often each person proved who they are, and the last of these proofs whose log-in a time-out ended: what a
+# hub goes on saying of that log-in opens no room again.
+proofs = sa.Table(
+    "proofs",
+    metadata,
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("given", sa.Integer, nullable=False),
+    sa.Column("over", sa.Integer, nullable=False),
+)
+HUB = "hub"  # the method of whoever a hub says has logged in
+TIMED_OUT = frozenset({"idle", "too_long"})
+
 # Which person a provider of identity means by one of its subjects.
 identities = sa.Table(
     "identities",
@@ -295,11 +307,18 @@ class Accounts:
             row = self._row(transaction.connection, person)
             if row is not None and (row.locked or row.failures >= MOST_FAILURES):
                 transaction.event(Event.LOGIN_FAILED, actor=person, person=person, reason="locked")
+            elif method == HUB and is_over(transaction.connection, person):
+                transaction.event(Event.LOGIN_FAILED, actor=person, person=person, reason="timed out")
             else:
                 return self._opened(
                     transaction, self.people.get(person), method, row.generation if row else 0
                 )
         raise not_admitted()
+
+    def has_timed_out(self, person: str) -> bool:
+        """Whether a time-out ended the log-in of this person's last proof: only another proof opens a room again."""
+        with self.state.reading() as connection:
+            return is_over(connection, person)
 
     def holds(self, login: Login) -> bool:
         """Whether a log-in is still good: its account neither locked nor reset since."""
@@ -316,7 +335,11 @@ class Accounts:
     def log_out(self, login: Login, *, reason: str, **details: Any) -> None:
         """Record the end of a log-in: logged_out, idle, too_long, changed or ended."""
         told = {"login": login.id, "person": login.person.id, "reason": reason}
-        self.state.record(Event.LOGGED_OUT, actor=login.person.id, **told, **details)
+        with self.state.transaction() as transaction:
+            if reason in TIMED_OUT:
+                mine = proofs.update().where(proofs.c.person == login.person.id)
+                transaction.connection.execute(mine.values(over=proofs.c.given))
+            transaction.event(Event.LOGGED_OUT, actor=login.person.id, **told, **details)
 
     def otherwise(self, records: Iterable[Mapping[str, Any]]) -> list[str]:
         """
@@ -352,6 +375,10 @@ class Accounts:
         )
 
     def _opened(self, transaction: Transaction, person: Person, method: str, generation: int) -> Login:
+        if method != HUB:
+            mine = proofs.update().where(proofs.c.person == person.id)
+            if not transaction.connection.execute(mine.values(given=proofs.c.given + 1)).rowcount:
+                transaction.connection.execute(proofs.insert().values(person=person.id, given=1, over=0))
         login = Login(secrets.token_hex(8), person, method, generation)
         transaction.event(Event.LOGGED_IN, actor=person.id, login=login.id, person=person.id, method=method)
         return login
@@ -511,6 +538,11 @@ def account_key(home: Home) -> bytes:
             en=f"Others may read {path.name}; make it readable by its owner only (chmod 600).",
         )
     return path.read_bytes()
+
+
+def is_over(connection: sa.Connection, person: str) -> bool:
+    row = connection.execute(sa.select(proofs).where(proofs.c.person == person)).one_or_none()
+    return row is not None and row.over >= row.given
 
 
 def not_admitted() -> Refused:

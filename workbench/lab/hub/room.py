@@ -24,6 +24,7 @@ from traitlets import Instance
 from traitlets.config import Config
 
 from workbench.errors import WorkbenchError
+from workbench.governance.accounts import HUB
 from workbench.home import Home
 from workbench.lab import run_folder
 from workbench.lab.hub.spawner import PUBLIC
@@ -82,14 +83,18 @@ class HubIdentity(JupyterHubIdentityProvider):
                 return visit
             if self._session is not None:
                 self._over.add(self._session)
-            if not session or session in self._over:
+            if not session or session in self._over or self._has_timed_out():
                 return None
             try:
-                self._secret = await self.reception.admit(method="hub")
+                self._secret = await self.reception.admit(method=HUB)
             except WorkbenchError as refused:
                 raise HTTPError(403, f"{refused.ja} / {refused.en}") from None
             self._session = session
             return self.reception.visit(self._secret)
+
+    def _has_timed_out(self) -> bool:
+        """The hub's own word is not enough: the name of its session is a plain cookie, and anybody's to change."""
+        return self.reception.accounts.has_timed_out(self.reception.person)
 
     def is_token_authenticated(self, handler: Any) -> bool:
         """Never: every change is asked for with the page's own proof (XSRF)."""
