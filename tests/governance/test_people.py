@@ -133,8 +133,8 @@ NEVER = {
     Role.REVIEWER: {"prepare", "submit_dataset", "submit_model", "add_person", "import"},
     Role.COORDINATOR: {"add_person", "create_key", "ask", "open_session"},
     Role.MANAGER: {"vote", "submit_dataset", "submit_model"},
-    # Reads what was done and what was said of it: the log and the reports.
-    Role.AUDITOR: set(PERMISSIONS) - {"read_log", "read_reports"},
+    # Reads what was done and what was said of it: the log, the reports and what was spent.
+    Role.AUDITOR: set(PERMISSIONS) - {"read_log", "read_reports", "read_budget"},
     Role.OPERATOR: set(PERMISSIONS) - {"import_package"},
 }
 

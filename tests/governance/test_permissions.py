@@ -15,6 +15,8 @@ submit_dataset         C . . . . .
 submit_model           . . A . . .
 vote                   C R . . . .
 read_reports           C R . U M .
+evaluate               C . . . . .
+read_metrics           C R . . . .
 revoke                 C R . . . .
 export                 C . . . . .
 send_package           C . . . . .

@@ -1,5 +1,6 @@
 """What one kernel may use, and that it gets no more: memory, processes, processors, files, disk."""
 
+import contextlib
 import os
 import subprocess
 import textwrap
@@ -209,33 +210,33 @@ def test_what_is_used_is_counted_without_following_links(tmp_path):
 
 def test_attack_files_beneath_a_path_that_is_too_long_to_name(tmp_path):
     """Each folder is made in the one before, by a handle; no path reaches the last."""
-    handle = os.open(tmp_path, os.O_DIRECTORY)
-    for _ in range(20):
-        os.mkdir("d" * 250, dir_fd=handle)
-        beneath = os.open("d" * 250, os.O_DIRECTORY, dir_fd=handle)
-        os.close(handle)
-        handle = beneath
-    file = os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=handle)
-    os.write(file, b"x" * 2 * MB)
-    os.close(file)
-    os.close(handle)
+    with folder_within_folder(tmp_path, "d" * 250, depth=20) as deepest:
+        file = os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=deepest)
+        os.write(file, b"x" * 2 * MB)
+        os.close(file)
 
-    assert disk.used(tmp_path) >= 2 * MB
+        assert disk.used(tmp_path) >= 2 * MB
 
 
 def test_attack_folders_within_folders_without_end(tmp_path):
-    handle = os.open(tmp_path, os.O_DIRECTORY)
-    for _ in range(2000):
-        os.mkdir("d", dir_fd=handle)
-        beneath = os.open("d", os.O_DIRECTORY, dir_fd=handle)
-        os.close(handle)
-        handle = beneath
-    os.close(handle)
-
-    try:
+    with folder_within_folder(tmp_path, "d", depth=2000):
         assert disk.why_full(tmp_path, size=GB) is not None
-    finally:  # Python cannot remove it either
-        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
+@contextlib.contextmanager
+def folder_within_folder(top, name, *, depth):
+    """The handle of the deepest; all are removed by a program that can, which Python's own functions cannot."""
+    handle = os.open(top, os.O_DIRECTORY)
+    try:
+        for _ in range(depth):
+            os.mkdir(name, dir_fd=handle)
+            beneath = os.open(name, os.O_DIRECTORY, dir_fd=handle)
+            os.close(handle)
+            handle = beneath
+        yield handle
+    finally:
+        os.close(handle)
+        subprocess.run(["rm", "-rf", str(top / name)], check=True)
 
 
 def test_attack_more_files_than_can_be_counted(tmp_path, monkeypatch):

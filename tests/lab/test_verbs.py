@@ -146,13 +146,13 @@ def test_every_kind_is_priced_rehearsed_and_answered_for_what_was_said(desk, sta
     assert [one["question"]["kind"] for one in EVERY_KIND] == list(KINDS)
     for one in EVERY_KIND:
         price, rehearsed = (desk(verb, **one)["result"] for verb in ("price", "rehearse"))
-        before = desk("budget", dataset=ASKED)["result"]["mine"]["charges"].get("question", 0)
+        before = desk("budget", dataset=ASKED)["result"]["own_charges"]
         answered = desk("answer", **one)["result"]
 
         assert price["epsilon"] == answered["epsilon"] == 0.1
         assert price["how_many_more"] >= 1
         assert rehearsed.keys() == answered.keys()
-        assert desk("budget", dataset=ASKED)["result"]["mine"]["charges"]["question"] == before + 1
+        assert desk("budget", dataset=ASKED)["result"]["own_charges"] == before + 1
 
 
 WEIRD_TOWNS = {
