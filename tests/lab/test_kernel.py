@@ -73,6 +73,12 @@ def wait_until(holds, *, seconds=15):
         time.sleep(0.05)
 
 
+def test_python_s_own_library_comes_before_the_packages(session, notebook, texts):
+    """As for every interpreter: a package named as a module of it does not stand in its place."""
+    look = "import os, sys; print(sys.path.index(os.path.dirname(os.__file__)) < sys.path.index('/opt/packages'))"
+    assert texts(run_notebook(notebook(look), session, name="n.ipynb")) == ["True"]
+
+
 def test_a_notebook_runs_with_the_analysts_libraries(session, notebook, texts):
     executed = run_notebook(
         notebook(

@@ -43,8 +43,12 @@ def become(command: list[str]) -> None:
     if command[0] != "-m":
         os.execv(command[0], command)  # noqa: S606
     import runpy
+    import site
 
-    del sys.path[0]  # the folder of this script
+    # Without the folder of this script. Python's own library first, as for every other interpreter, then what
+    # the room offers, and last, where it can be seen at all, what the machine has beside it.
+    added, machines = os.environ.get("PYTHONPATH", "").split(os.pathsep), site.getsitepackages()
+    sys.path[:] = sorted(sys.path[1:], key=lambda place: 2 if place in machines else place in added)
     sys.argv = command[1:]
     runpy.run_module(command[1], run_name="__main__", alter_sys=True)
 
