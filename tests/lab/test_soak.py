@@ -104,7 +104,7 @@ class Lab:
 
     def kill_kernel(self):
         for pid in descendants(self.process.pid):
-            if b"ipykernel" in about(pid, "cmdline") and nested(pid):
+            if b"ipykernel" in about(pid, "cmdline") and nested(status(pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
@@ -151,20 +151,20 @@ def status(pid):
     return {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def nested(pid):
-    """Is the process in a process namespace of its own?"""
-    return len(status(pid).get("NSpid", ())) > 1
+def nested(words):
+    """Is the process of this status in a process namespace of its own? Asked again, it may have ended."""
+    return len(words.get("NSpid", ())) > 1
 
 
 def why_not_held(pid):
     """Why this process of a kernel runs with less than its sandbox, or None. The room's own are none of it."""
     words, command = status(pid), about(pid, "cmdline")
-    if not words or words["State"][0] in "ZX" or not (nested(pid) or b"ipykernel" in command):
+    if not words or words["State"][0] in "ZX" or not (nested(words) or b"ipykernel" in command):
         return None
     building = words["Name"] == [
         "bwrap"
     ]  # it stands outside, and takes on the filter as its last step inside
-    held = words["NoNewPrivs"] == ["1"] and (building or (nested(pid) and words["Seccomp"] == ["2"]))
+    held = words["NoNewPrivs"] == ["1"] and (building or (nested(words) and words["Seccomp"] == ["2"]))
     if not held or words["Uid"][0] == "0":
         return f"{command!r} runs with {[words[name] for name in ('Seccomp', 'NoNewPrivs', 'NSpid', 'Uid')]}"
     return None
