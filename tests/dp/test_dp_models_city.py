@@ -19,7 +19,6 @@ from workbench.privacy.dp.models.wish import from_request
 from workbench.riskflag import metrics
 from workbench.riskflag.define import Definition
 from workbench.riskflag.dictionary import Dictionary
-from workbench.riskflag.evaluate import evaluate
 from workbench.riskflag.part import Part, Source
 from workbench.riskflag.population import considered
 from workbench.scoring import engine
@@ -98,11 +97,21 @@ def without_noise(monkeypatch):
     monkeypatch.setattr(noise, "draw", lambda _, exact, **__: [int(value) for value in exact])
 
 
-def recalls(model, train, test):
-    """Of the children with the target, how many are candidates: in each group of sex and of household."""
-    found = evaluate(model, FLAG, train=train, test=test, by=["sex", "hh_type"])
-    rows = [(item, row) for item, table in found["groups"].items() for row in table]
-    return {(item, *row["levels"]): row["recall"]["value"] for item, row in rows if row["recall"]}
+def recalls(model, test):
+    """
+    Of the children with the target, how many are candidates: of each sex, and of each kind of household.
+
+    Counted here on the synthetic rows: the evaluation hides a small cell, and which cell is small depends on the noise.
+    """
+    held = considered(FLAG, test)
+    scores = engine.score(model, held.part.table(model.items)).scores
+    flagged = scores >= engine.lowest(scores, model.threshold.capacity, tie_rule=model.threshold.tie_rule)
+    positives = held.part.frame[held.labels].assign(found=flagged[held.labels])
+    return {
+        (item, level): group["found"].mean()
+        for item in ("sex", "hh_type")
+        for level, group in positives.groupby(item)
+    }
 
 
 def test_dp_ebm_at_epsilon_one_is_within_five_hundredths_of_the_same_model_without_noise(
@@ -116,17 +125,20 @@ def test_dp_ebm_at_epsilon_one_is_within_five_hundredths_of_the_same_model_witho
         plain = trained(rows, protected, train, settings={"rounds": 40})
     reference = auc(plain, FLAG, test)
     found = [auc(model, FLAG, test) for model in private]
-    plainly, privately = recalls(plain, train, test), [recalls(model, train, test) for model in private]
+    plainly, privately = recalls(plain, test), [recalls(model, test) for model in private]
 
     with capsys.disabled():
         print(
             f"\ncity: without noise {reference:.4f}; at epsilon 1 {', '.join(f'{one:.4f}' for one in found)}"
         )
         for name, recall in plainly.items():
-            print(f"  recall {' '.join(name)}: {recall:.3f}; {[one.get(name) for one in privately]}")
+            print(
+                f"  recall {' '.join(name)}: {recall:.3f}; {', '.join(f'{one[name]:.3f}' for one in privately)}"
+            )
     assert reference > 0.7
     assert min(found) > reference - 0.05
-    assert all(len(one) >= 2 for one in (plainly, *privately))
+    assert len(plainly) >= 4
+    assert all(one.keys() == plainly.keys() for one in privately)
 
 
 def test_boosting_over_public_bins_is_no_worse_without_noise_than_interprets(city, monkeypatch):
