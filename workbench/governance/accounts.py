@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -111,12 +111,17 @@ class Account:
 
 @dataclass(frozen=True)
 class Login:
-    """Somebody who proved who they are. `id` names this log-in in the log and opens nothing."""
+    """
+    Somebody who proved who they are. `id` names this log-in in the log and opens nothing.
+
+    `proof` counts the person's proofs: a hub goes on speaking of the last one.
+    """
 
     id: str
     person: Person
     method: str
     generation: int
+    proof: int = 0
 
 
 class Accounts:
@@ -321,8 +326,10 @@ class Accounts:
             return is_over(connection, person)
 
     def holds(self, login: Login) -> bool:
-        """Whether a log-in is still good: its account neither locked nor reset since."""
+        """Whether a log-in is still good: its account neither locked nor reset since, its proof not timed out."""
         with self.state.reading() as connection:
+            if 0 < login.proof <= proof_of(connection, login.person.id).over:
+                return False
             row = self._row(connection, login.person.id)
             links = sa.select(identities).where(identities.c.person == login.person.id)
             is_linked = connection.execute(links).first() is not None
@@ -337,8 +344,9 @@ class Accounts:
         told = {"login": login.id, "person": login.person.id, "reason": reason}
         with self.state.transaction() as transaction:
             if reason in TIMED_OUT:
-                mine = proofs.update().where(proofs.c.person == login.person.id)
-                transaction.connection.execute(mine.values(over=proofs.c.given))
+                # A proof given since, in another browser, is not over.
+                mine = (proofs.c.person == login.person.id, proofs.c.over < login.proof)
+                transaction.connection.execute(proofs.update().where(*mine).values(over=login.proof))
             transaction.event(Event.LOGGED_OUT, actor=login.person.id, **told, **details)
 
     def otherwise(self, records: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -379,7 +387,8 @@ class Accounts:
             mine = proofs.update().where(proofs.c.person == person.id)
             if not transaction.connection.execute(mine.values(given=proofs.c.given + 1)).rowcount:
                 transaction.connection.execute(proofs.insert().values(person=person.id, given=1, over=0))
-        login = Login(secrets.token_hex(8), person, method, generation)
+        given = proof_of(transaction.connection, person.id).given
+        login = Login(secrets.token_hex(8), person, method, generation, given)
         transaction.event(Event.LOGGED_IN, actor=person.id, login=login.id, person=person.id, method=method)
         return login
 
@@ -541,8 +550,20 @@ def account_key(home: Home) -> bytes:
 
 
 def is_over(connection: sa.Connection, person: str) -> bool:
+    proof = proof_of(connection, person)
+    return 0 < proof.given <= proof.over
+
+
+class Proof(NamedTuple):
+    """How many proofs somebody gave, and the last of them that a time-out ended."""
+
+    given: int
+    over: int
+
+
+def proof_of(connection: sa.Connection, person: str) -> Proof:
     row = connection.execute(sa.select(proofs).where(proofs.c.person == person)).one_or_none()
-    return row is not None and row.over >= row.given
+    return Proof(0, 0) if row is None else Proof(row.given, row.over)
 
 
 def not_admitted() -> Refused:

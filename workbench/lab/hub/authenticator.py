@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyterhub.auth import Authenticator
 from jupyterhub.handlers.login import LogoutHandler
+from jupyterhub.utils import new_token
 
 from workbench.errors import WorkbenchError
 from workbench.governance.accounts import Accounts, Login
@@ -38,6 +39,15 @@ class RolesOfTheHome:
     def get_handlers(self, app: Any) -> list[Any]:
         others = [row for row in super().get_handlers(app) if row[0] != "/logout"]  # type: ignore[misc]
         return [*others, ("/logout", LoggedLogout)]
+
+    async def get_authenticated_user(self, handler: Any, data: Any) -> Any:
+        """One place at a time: whoever proves who they are is logged in here, and in no other browser any more."""
+        model = await super().get_authenticated_user(handler, data)  # type: ignore[misc]
+        user = handler.find_user(model["name"]) if model else None
+        if user is not None:
+            user.orm_user.cookie_id = new_token()
+            handler.db.commit()
+        return model
 
     def _model(self, login: Login) -> dict[str, Any]:
         person = self.accounts.people.get(login.person.id)  # type: ignore[attr-defined]

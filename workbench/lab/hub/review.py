@@ -4,11 +4,14 @@ The review pages: what waits for a decision, its report, and a vote signed with 
 The hub says who somebody is; the home's own table says, at every request, what they may do. A vote takes the
 passphrase of the voter's key, which is opened for this one signature and forgotten. Others' votes are shown
 once one's own is cast: the second reader reads without knowing what the first one thought.
+
+A log-in grows idle here as it does in a room (`visits`).
 """
 
 import argparse
 import asyncio
 import os
+import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +22,7 @@ import jinja2
 from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from jupyterhub.utils import url_path_join
 from tornado.httpserver import HTTPServer
-from tornado.ioloop import IOLoop
+from tornado.ioloop import IOLoop, PeriodicCallback
 from tornado.web import Application, HTTPError, RequestHandler, authenticated
 
 from workbench.artifact.keys import KeyRing
@@ -27,10 +30,12 @@ from workbench.artifact.manifest import read as read_manifest
 from workbench.artifact.times import to_text
 from workbench.audit import Event
 from workbench.errors import LANGUAGES, Usage, WorkbenchError, language
+from workbench.governance.accounts import Accounts
 from workbench.governance.people import ROLE_NAMES, People, Person, why_not
 from workbench.home import Home
 from workbench.lab.gateway.server import Rate
 from workbench.lab.hub.lineage import end_with_parent
+from workbench.lab.hub.visits import Visits
 from workbench.lab.identity import REFUSED_AFTER
 from workbench.release.moves import LABELS, State
 from workbench.release.requests import Request
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
     from workbench.release.workflow import Workflow
 
 VOTES_PER_MINUTE = 6
+REMEMBERED_SECONDS = 10  # how long the hub's word about a log-in is taken without asking again
+LOOK_ROUND_SECONDS = 5
 FIELDS = ("vote", "report", "comment", "passphrase")
 LONGEST = 2000
 PAGE_POLICY = "; ".join(
@@ -74,8 +81,30 @@ pages = jinja2.Environment(
 class Page(HubOAuthenticated, RequestHandler):
     """A page for somebody whom the hub knows and who may read reports."""
 
-    def initialize(self, home: Home, state: Store, rate: dict[str, Rate]) -> None:
-        self.home, self.state, self.rate = home, state, rate
+    def initialize(self, home: Home, state: Store, rate: dict[str, Rate], visits: Visits) -> None:
+        self.home, self.state, self.rate, self.visits = home, state, rate, visits
+        self.hub_auth.cache_max_age = REMEMBERED_SECONDS
+        self.hub_auth.allow_token_in_url = False
+
+    def get_current_user(self) -> dict[str, Any] | None:
+        """Whoever the hub says it is, while their visit lasts; after it the way in leads out of the hub first."""
+        user: dict[str, Any] | None = super().get_current_user()
+        if user is None:
+            return None
+        token = self.hub_auth.get_token(self) or ""
+        if self.visits.is_here(user["name"], token, acts=self.is_caused_by_somebody()):
+            return user
+        self._hub_login_url = self.hub_auth.hub_host + url_path_join(self.hub_auth.hub_prefix, "logout")
+        return None
+
+    def is_caused_by_somebody(self) -> bool:
+        """
+        Whether somebody chose this: a form, or a page that the browser says its user asked for.
+
+        A page that is fetched again and again by a program or by its own browser carries no such mark (Fetch
+        Metadata Request Headers, section 2.4). Where a browser never sets it, the idle time begins with the log-in.
+        """
+        return self.request.method == "POST" or self.request.headers.get("Sec-Fetch-User") == "?1"
 
     def set_default_headers(self) -> None:
         self.set_header("Content-Security-Policy", PAGE_POLICY)
@@ -248,9 +277,9 @@ def not_a_vote() -> Usage:
     )
 
 
-def application(home: Home, state: Store, *, prefix: str) -> Application:
-    """The pages under `prefix`."""
-    given: dict[str, Any] = {"home": home, "state": state, "rate": {}}
+def application(home: Home, state: Store, *, prefix: str, visits: Visits) -> Application:
+    """The pages under `prefix`, for whose visit lasts."""
+    given: dict[str, Any] = {"home": home, "state": state, "rate": {}, "visits": visits}
     return Application(
         [
             (rf"{prefix}oauth_callback", Callback, given),
@@ -271,6 +300,11 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     home = Home.open(parser.parse_args().home)
     at = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
-    made = application(home, Store.open(home), prefix=os.environ["JUPYTERHUB_SERVICE_PREFIX"])
+    state, loop = Store.open(home), IOLoop.current()
+    visits = Visits(Accounts(home, state))
+    made = application(home, state, prefix=os.environ["JUPYTERHUB_SERVICE_PREFIX"], visits=visits)
     HTTPServer(made, xheaders=True).listen(at.port, at.hostname)
-    IOLoop.current().start()
+    PeriodicCallback(visits.look_round, LOOK_ROUND_SECONDS * 1000).start()
+    signal.signal(signal.SIGTERM, lambda *_: loop.add_callback_from_signal(loop.stop))
+    loop.start()
+    visits.close()
