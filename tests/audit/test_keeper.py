@@ -17,7 +17,7 @@ import pytest
 from workbench.audit import Event, Log
 from workbench.audit.append_only import is_append_only, mark
 from workbench.audit.keeper import Keeper, listen
-from workbench.audit.kept import KeptLog, open_log
+from workbench.audit.kept import KeptLog, open_log, reach
 from workbench.audit.log import Entry
 from workbench.audit.wire import SOCKET, short_path
 from workbench.errors import Refused, Unprotected, Untrusted, Unusable
@@ -95,6 +95,9 @@ NOT_AN_APPEND = {
     "depth": b"[" * 100_000,
     "half of a character": b'{"event":"\\ud800"}',
     "no text": b"\xff\xfe",
+    "no time": json.dumps(GOOD | {"time": "yesterday"}).encode(),
+    "a time that is none": json.dumps(GOOD | {"time": 1}).encode(),
+    "a time without its zone": json.dumps(GOOD | {"time": "2026-04-01T00:00:00.000000"}).encode(),
 }
 
 
@@ -160,6 +163,22 @@ def test_who_is_not_admitted_is_told_in_one_sentence(home):
 
 
 @as_root
+def test_a_process_that_ends_while_it_is_asked_for_is_not_there(home):
+    """It is not taken for one that does not admit us."""
+    with short_path(home.path / SOCKET) as name, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(name)
+        listening.listen()
+
+        def end():
+            listening.accept()[0].close()
+            listening.close()
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        assert reach(home) is None
+        ending.join()
+
+
 def test_attack_somebody_elses_socket_in_the_place_of_the_log(home):
     listening = listen(home.path / SOCKET, everybody=True)
     (home.path / SOCKET).chmod(0o666)

@@ -5,17 +5,19 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.audit import Event, Log, verify_log
 from workbench.audit.checkpoint import Checkpoint
 from workbench.audit.merkle import leaf, root_of
 from workbench.audit.note import NoteKey
+from workbench.audit.oddities import oddities
 from workbench.audit.record import seal
 
 KEY = bytes(range(32))
@@ -236,6 +238,66 @@ def test_attack_bytes_before_a_record_that_tells_of_none(with_torn, verify):
     assert "ecord 8" in verify(11)
 
 
+def append(folder, *times, event=Event.REQUEST_WITHDRAWN, details=None):
+    """Records as a client has them written, each with the time that it says."""
+    log = Log(folder, KEY)
+    for time in times:
+        log.append(event, "sato", details or {"request": "R"}, time=time)
+    return log
+
+
+def told(minutes):
+    """A time that many minutes from now, as a client would spell it."""
+    moment = datetime.now(UTC) + timedelta(minutes=minutes)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+ODD = {
+    "before": (lambda: [told(-60)], "another time"),
+    "after": (lambda: [told(60)], "another time"),
+    "no moment": (lambda: ["yesterday"], "no time"),
+    "no zone": (lambda: ["2026-04-01T00:00:00.000000"], "no time"),
+}
+
+
+@pytest.mark.parametrize("times", ODD)
+def test_attack_a_client_tells_a_time_that_is_not_now(tmp_path, capsys, times):
+    """The log says when it wrote the record, and both verifiers when the two are far apart."""
+    given, kind = ODD[times]
+    log = append(tmp_path, told(-1), *given(), told(0))
+
+    assert [(one.kind, one.first, one.count) for one in oddities(log.records())] == [(kind, 2, 1)]
+    assert verify_log.main([str(tmp_path / "log.jsonl"), "--lang=en"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("Finding") == 1
+    assert "(the first is record 2)" in said
+
+
+def test_attack_a_clock_put_back_before_something_is_done(tmp_path, capsys, monkeypatch):
+    log = append(tmp_path, None, None)
+    monkeypatch.setattr("workbench.audit.log.now", lambda: told(-600))
+    append(tmp_path, None, told(-600))
+
+    assert [(one.kind, one.first, one.count) for one in oddities(log.records())] == [("out of order", 3, 2)]
+    assert verify_log.main([str(tmp_path / "log.jsonl"), "--lang=ja"]) == 0
+    assert "時刻が戻っている記録が 2 件（最初は記録 3）" in capsys.readouterr().out.replace("あります", "")
+
+
+def test_records_of_their_time_are_not_odd(tmp_path, kept, verify):
+    assert oddities(append(tmp_path / "new", None, told(0), None, told(-4), None).records()) == []
+    assert "Finding" not in verify(0)
+
+
+def test_a_record_of_an_earlier_version_is_told_of(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("workbench.audit.log.missing_details", lambda *_: [])
+    linked = {"person": "mori", "issuer": "https://id.example"}
+    log = append(tmp_path, None, event=Event.ACCOUNT_LINKED, details=linked)
+
+    assert [(one.kind, one.first) for one in oddities(log.records())] == [("too little", 1)]
+    assert verify_log.main([str(tmp_path / "log.jsonl"), "--lang=en"]) == 0
+    assert "without saying to whom (subject; the first is record 1)" in capsys.readouterr().out
+
+
 def test_attack_a_checkpoint_signed_by_somebody_else(kept, verify):
     other = Ed25519PrivateKey.generate()
     theirs = NoteKey(VKEY.name, other.public_key().public_bytes_raw())
@@ -269,6 +331,7 @@ def test_two_implementations_come_to_one_root(lines):
     assert [verify_log.leaf(line) for line in lines] == leaves
 
 
+@settings(deadline=None)
 @given(place=st.integers(0), bit=st.integers(0, 7))
 def test_attack_changing_any_bit_of_the_log(tmp_path_factory, place, bit):
     kept = Kept(tmp_path_factory.mktemp("log"))

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
+from workbench.audit import Event
 from workbench.cli import workbench
+from workbench.errors import Untrusted
 from workbench.governance.accounts import Accounts
 from workbench.governance.hosts import Host, Hosts, fingerprint
 from workbench.governance.people import People, Person, Role
@@ -115,3 +117,36 @@ def test_attack_a_far_gateways_certificate_in_anothers_place(furnished, tmp_path
         connection.execute("UPDATE gateway_clients SET certificate = ?", (furnished[1].decode(),))
 
     assert "far gateways" in str(verified(home).exception)
+
+
+def old_link(state, monkeypatch):
+    """A link as an earlier version recorded it: without its subject."""
+    told = {"person": "hara", "issuer": ISSUER}
+    with monkeypatch.context() as earlier:
+        earlier.setattr("workbench.audit.log.missing_details", lambda *_: [])
+        state.log.append(Event.ACCOUNT_LINKED, "oka", told)
+
+
+def test_a_link_of_an_earlier_version_is_a_finding_and_no_crash(furnished, tmp_path, monkeypatch):
+    home = shutil.copytree(furnished[0], tmp_path / "home")
+    state = State.open(Home.open(home))
+    old_link(state, monkeypatch)
+    state.close()
+    row = {"issuer": ISSUER, "subject": "known to nobody", "person": "hara"}
+
+    def insert():
+        with sqlite3.connect(home / "state.db") as db:
+            db.execute(
+                "INSERT INTO identities (issuer, subject, person) VALUES (:issuer, :subject, :person)", row
+            )
+
+    assert isinstance(verified(home).exception, Untrusted)  # the log has a link more than the state
+    insert()
+    told = verified(home)
+    assert told.exit_code == 0, told.output
+    [odd] = [one for one in json.loads(told.output)["findings"] if one.get("records")]
+    assert (odd["records"], odd["count"]) == ("too little", 1)
+    assert "link it again" in odd["en"]
+    row["subject"] = "one more, which no record tells of"
+    insert()
+    assert isinstance(verified(home).exception, Untrusted)

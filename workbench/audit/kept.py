@@ -169,7 +169,7 @@ class KeptLog:
             raise not_readable() from None
 
 
-def reach(home: Home) -> Connection | None:
+def reach(home: Home, *, again: bool = True) -> Connection | None:
     """A conversation with the home's log process, or None when there is none."""
     path = home.path / SOCKET
     if not path.exists():
@@ -179,7 +179,7 @@ def reach(home: Home) -> Connection | None:
     try:
         with short_path(path) as name:
             talk.connect(name)
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, FileNotFoundError):
         talk.close()
         return None
     except PermissionError:
@@ -189,6 +189,10 @@ def reach(home: Home) -> Connection | None:
     try:
         return Connection(talk)
     except ConnectionResetError:
+        talk.close()
+        if again:
+            # It does not admit us, or ended this very moment: then nobody answers a second time.
+            return reach(home, again=False)
         raise not_admitted() from None
 
 

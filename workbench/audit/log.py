@@ -206,6 +206,8 @@ class Log:
             "seq": head.records + 1,
             "previous": head.last,
         }
+        if entry.time is not None:
+            body["written"] = now()  # whoever says when it was may say anything
         if entry.outbox:
             self._remember(entry)
         return seal(body, key=self.key)

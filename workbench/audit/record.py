@@ -18,7 +18,6 @@ from typing import Any
 from workbench.audit.merkle import leaf
 
 GENESIS = "0" * 64
-FIELDS = frozenset({"seq", "time", "event", "actor", "details", "outbox", "peer", "previous", "mac"})
 BEFORE_MAC, AFTER_MAC = b',"mac":"', b'"}'
 PLAIN, ESCAPED = (
     json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False).encode

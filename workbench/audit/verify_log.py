@@ -18,6 +18,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 HOLDS, TAMPERED, UNUSABLE = 0, 11, 12
 TORN, START = "audit.torn", b'{"actor":'
+LINKED, APART = "account.linked", timedelta(minutes=5)
 TEXT = {
     "altered": ("記録 {n} が書き換えられています。", "Record {n} was altered."),
     "deleted": ("記録 {n} が削除されています。", "Record {n} was deleted."),
@@ -70,6 +72,22 @@ TEXT = {
     "torn_inside": (
         "途中で終わった書込み（ディスクの満杯など）が {n} か所あり、それぞれ次の記録で閉じられています。記録は失われていません。",
         "{n} writes did not end (a full disk, for instance); the next record closes each. No record is lost.",
+    ),
+    "no_time": (
+        "気付き：時刻として読めない記録が {count} 件あります（最初は記録 {n}）。前後の記録から確かめてください。",
+        "Finding: {count} records have no time that can be read (the first is record {n}); look at the records around them.",
+    ),
+    "another_time": (
+        "気付き：出来事の時刻と書いた時刻が 5 分を超えて違う記録が {count} 件あります（最初は記録 {n}）。ログの停止や時計の変更でなければ、時刻が偽られています。",
+        "Finding: {count} records tell a time more than 5 minutes from when they were written (the first is record {n}); unless the log had stopped or a clock was set, somebody told a wrong time.",
+    ),
+    "out_of_order": (
+        "気付き：それより前の記録から 5 分を超えて時刻が戻っている記録が {count} 件あります（最初は記録 {n}）。時計の変更でなければ、時刻が偽られています。",
+        "Finding: {count} records are more than 5 minutes earlier than one before them (the first is record {n}); unless a clock was set, somebody told a wrong time.",
+    ),
+    "too_little": (
+        "気付き：誰とつながるか（subject）を記していない、古い版の対応付けの記録が {count} 件あります（最初は記録 {n}）。",
+        "Finding: {count} records of an earlier version link an account without saying to whom (subject; the first is record {n}).",
     ),
     "no_checkpoint": (
         "チェックポイントがないため、末尾の切取りと、ログ全体の作り直しは分かりません。",
@@ -181,6 +199,43 @@ def what_happened(number: int, found: int, lines: Sequence[bytes]) -> str:
     return "reordered" if number in later else "deleted"
 
 
+def whole(line: bytes) -> dict[str, Any]:
+    """The record of a line that the chain holds."""
+    found = parsed(line)
+    return found if found is not None else parsed(line[line.rfind(START) :]) or {}
+
+
+def moment(told: object) -> datetime | None:
+    """A record's time in UTC, which is spelled with a Z; any other spelling is none."""
+    try:
+        found = datetime.fromisoformat(str(told).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def what_is_odd(lines: Sequence[bytes]) -> list[Row]:
+    """What holds and should still be asked about: times that cannot be, and links that do not say to whom."""
+    odd: dict[str, list[int]] = {}
+    latest = datetime.min.replace(tzinfo=timezone.utc)  # noqa: UP017 - Python 3.10 has no other name
+    for number, line in enumerate(lines, start=1):
+        found = whole(line)
+        details = found.get("details")
+        if found.get("event") == LINKED and "subject" not in (details if isinstance(details, dict) else ()):
+            odd.setdefault("too_little", []).append(number)
+        told = moment(found.get("time"))
+        written = moment(found["written"]) if "written" in found else told
+        if told is None or written is None:
+            odd.setdefault("no_time", []).append(number)
+            continue
+        if abs(told - written) > APART:
+            odd.setdefault("another_time", []).append(number)
+        if written < latest and latest - written > APART:
+            odd.setdefault("out_of_order", []).append(number)
+        latest = max(latest, written)
+    return [(kind, {"count": len(numbers), "n": numbers[0]}) for kind, numbers in odd.items()]
+
+
 def parse_key(text: str) -> Key:
     """Name, id and key of a C2SP verification key."""
     try:
@@ -238,6 +293,7 @@ def verify(log: str, checkpoints: Sequence[str], key: Key | None) -> list[Row]:
         said.append(("torn_inside", {"n": inside}))
     if torn:
         said.append(("torn", {"n": len(torn)}))
+    said += what_is_odd(lines)
     if not checkpoints:
         said.append(("no_checkpoint", {}))
     return said

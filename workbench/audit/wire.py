@@ -7,6 +7,7 @@ can be read, changed or asked for.
 
 import json
 import os
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from workbench.errors import FAMILIES, Unprotected, Untrusted, Unusable, Workben
 SOCKET = "audit.sock"
 LARGEST = 32 << 20
 FIELDS = {"event", "actor", "details", "outbox", "time"}
+TIME = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\.[0-9]{6}Z", re.ASCII)
 
 
 SPELLED = json.JSONEncoder(separators=(",", ":")).encode
@@ -64,7 +66,9 @@ def heard(content: bytes, *, peer: dict[str, Any]) -> Entry:
             raise ValueError
         if not isinstance(value["actor"], str) or not isinstance(value["details"], dict):
             raise ValueError
-        if not isinstance(value["time"], str | None) or value["event"] == Event.AUDIT_TORN:
+        if value["time"] is not None and not TIME.fullmatch(value["time"]):
+            raise ValueError
+        if value["event"] == Event.AUDIT_TORN:
             raise ValueError  # what was torn is for the log itself to say
         return Entry(**{**value, "event": Event(value["event"])}, peer=peer)
     except (ValueError, AttributeError, TypeError, RecursionError):

@@ -11,6 +11,7 @@ from workbench.errors import Refused, language
 from workbench.home import Home
 
 if TYPE_CHECKING:
+    from workbench.audit.oddities import Oddity
     from workbench.governance.signed_settings import Finding, Setting
     from workbench.lab.expiring import Ending
 
@@ -122,10 +123,10 @@ def line(setting: "Setting") -> str:
     )
 
 
-def told_as_text(found: Sequence["Finding | Ending"]) -> list[str]:
+def told_as_text(found: Sequence["Finding | Ending | Oddity"]) -> list[str]:
     """One line each, in the reader's language."""
     return [f"! {getattr(one, language())}" for one in found]
 
 
-def told_as_json(found: Sequence["Finding | Ending"]) -> list[dict[str, Any]]:
+def told_as_json(found: Sequence["Finding | Ending | Oddity"]) -> list[dict[str, Any]]:
     return [one.to_json() for one in found]

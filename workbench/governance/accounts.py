@@ -14,6 +14,7 @@ import hmac
 import secrets
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -357,15 +358,19 @@ class Accounts:
         """
         told: dict[str, tuple[int, bool]] = {}
         links: dict[str, set[str]] = {}
+        unnamed: Counter[str] = Counter()  # links whose record, of an earlier version, does not say which
         for record in records:
             person = record["details"].get("person", "")
             if record["event"] in MADE_ANEW:
                 generation, locked = told.get(person, (0, False))
                 told[person] = generation + 1, locked
             elif record["event"] == Event.ACCOUNT_LINKED:
-                links.setdefault(person, set()).add(record["details"]["subject"])
+                named = record["details"].get("subject")
+                links.setdefault(person, set()).update({named} if named else ())
+                unnamed[person] += named is None
             elif record["event"] == Event.ACCOUNT_LOCKED:
                 links.pop(person, None)
+                del unnamed[person]
             if record["event"] in LOCKS and person in told:
                 told[person] = told[person][0], LOCKS[record["event"]]
         with self.state.reading() as connection:
@@ -375,6 +380,10 @@ class Accounts:
         known: dict[str, set[str]] = {}
         for row in linked:
             known.setdefault(row.person, set()).add(subject_digest(row.issuer, row.subject))
+        for person, count in unnamed.items():
+            # As many as there are records of them: no more, and no fewer.
+            others = known.get(person, set()) - links[person]
+            links[person] |= others if len(others) == count else {"a link of a record without its subject"}
         everybody = told.keys() | found.keys() | links.keys() | known.keys()
         return sorted(
             person
