@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,10 +12,11 @@ from jupyterhub.spawner import LocalProcessSpawner
 from traitlets.config import Config
 
 from workbench.errors import Unprotected
-from workbench.governance.accounts import Accounts, Login
+from workbench.governance.accounts import Accounts, Login, not_admitted
 from workbench.governance.people import People
 from workbench.governance.permissions import HUB_SCOPES, Role
 from workbench.lab.hub import authenticator, start
+from workbench.lab.hub.authenticator import EACH, WAITING
 from workbench.lab.hub.config import expect_safe, fill
 from workbench.lab.hub.room import is_part_of_the_page
 from workbench.lab.hub.spawner import RoomSpawner
@@ -105,6 +107,85 @@ def test_attack_a_locked_account_stays_logged_in(office, state):
 
     assert asyncio.run(asking.refresh_user(user)) is False
     assert asyncio.run(asking.refresh_user(SimpleNamespace(name="sato"))) is False
+
+
+class Stuck:
+    """Log-ins that take until `end`; who asked is in `asked`."""
+
+    def __init__(self, accounts, monkeypatch):
+        self.asked, self._done = [], threading.Event()
+        self.end = self._done.set
+        monkeypatch.setattr(accounts, "log_in", self._log_in)
+
+    def _log_in(self, name, *_):
+        self.asked.append(name)
+        assert self._done.wait(30)
+        raise not_admitted()
+
+    async def started(self, count):
+        while len(self.asked) < count:
+            await asyncio.sleep(0.01)
+
+
+def posted(asking, name, source):
+    """Somebody at an address sends the log-in page's form."""
+    handler = SimpleNamespace(request=SimpleNamespace(remote_ip=source))
+    return asyncio.create_task(asking.authenticate(handler, {"username": name}))
+
+
+@pytest.fixture
+def asking(office, state, monkeypatch):
+    monkeypatch.setattr(authenticator, "REFUSED_AFTER", 0.0)
+    c = settings(office)
+    Accounts(office, state).add("mori", "a long sentence for a test", actor="oka")
+    made = c.JupyterHub.authenticator_class(config=c)
+    made.logins["mori"] = login_of(state, "mori")
+    return made
+
+
+def test_attack_strangers_log_in_without_end_at_a_hub(asking, office, state, monkeypatch):
+    """Whoever is inside leaves, and a lock takes hold, however many stand before the door."""
+    stuck = Stuck(asking.accounts, monkeypatch)
+    user = SimpleNamespace(name="mori")
+
+    async def scene():
+        tries = [posted(asking, f"x{number}", f"192.0.2.{number}") for number in range(WAITING + 40)]
+        try:
+            await stuck.started(1)
+            assert (await asyncio.wait_for(asking.refresh_user(user), 10))["name"] == "mori"
+            Accounts(office, state).lock("mori", actor="oka")
+            assert await asyncio.wait_for(asking.refresh_user(user), 10) is False
+            asking.logins["mori"] = login_of(state, "mori")
+            await asyncio.wait_for(asyncio.to_thread(asking.left, "mori"), 10)
+            sent_away = sum(one.done() for one in tries)
+        finally:
+            stuck.end()
+        return sent_away, await asyncio.gather(*tries, return_exceptions=True)
+
+    sent_away, ends = asyncio.run(scene())
+    assert sent_away == 40
+    assert [end.status_code for end in ends if end is not None] == [429] * 40
+    assert state.log.records()[-1]["event"] == "login.closed"
+
+
+def test_attack_one_address_takes_every_place_of_those_who_log_in(asking, monkeypatch):
+    stuck = Stuck(asking.accounts, monkeypatch)
+
+    async def scene():
+        tries = [posted(asking, "x", "192.0.2.1") for _ in range(WAITING)]
+        await stuck.started(1)
+        known = posted(asking, "mori", "192.0.2.2")
+        await asyncio.sleep(0.1)
+        waits = not known.done()
+        stuck.end()
+        return waits, await known, await asyncio.gather(*tries, return_exceptions=True)
+
+    waits, end, ends = asyncio.run(scene())
+    assert waits
+    assert end is None  # it was asked, and refused as everybody here is
+    assert "mori" in stuck.asked
+    assert ends.count(None) == EACH
+    assert asking.proving._from.total() == 0
 
 
 def test_what_is_less_without_root_is_said(monkeypatch):

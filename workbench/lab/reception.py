@@ -12,13 +12,14 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Refused, WorkbenchError
 from workbench.governance.accounts import Accounts, Enrolment, Login, not_admitted
 from workbench.governance.people import Person, why_not
 from workbench.governance.settings import policy_in_force
 from workbench.home import Home
+from workbench.lab.proving import Proving
 from workbench.state import State
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ MINUTE, HOUR = 60, 3600
 LINK_SECONDS = 600
 SECRET = 32
 WAITING = 8  # log-ins, before the next is sent away at once
-T = TypeVar("T")
 GOODBYE = 1008  # the websocket's code for "policy violation": the page does not try again at once
 
 
@@ -75,7 +75,7 @@ class Reception:
         self._visit: tuple[str, Visit] | None = None
         self._link: tuple[str, float] | None = None
         self._room_since = 0.0
-        self._door, self._desk, self._proving = asyncio.Lock(), asyncio.Lock(), 0
+        self._door, self._proving = asyncio.Lock(), Proving(most=WAITING, each=WAITING)
         self._read_limits()
 
     async def log_in(self, name: str, words: str, code: str) -> str:
@@ -85,7 +85,7 @@ class Reception:
         Raises Refused: with one sentence for every reason that a stranger must not tell apart, with its own
         for somebody who proved who they are and may not enter.
         """
-        login = await self._proven(lambda: self.accounts.log_in(name, words, code))
+        login = await self._proving.of(lambda: self.accounts.log_in(name, words, code))
         async with self._door:
             return await self._enter(login)
 
@@ -140,7 +140,7 @@ class Reception:
 
         Their kernels go on meanwhile, as after an idle log-in.
         """
-        made = await self._proven(lambda: self.accounts.change(visit.person.id, words, code, **changes))
+        made = await self._proving.of(lambda: self.accounts.change(visit.person.id, words, code, **changes))
         async with self._door:
             if self._visit is not None and self._visit[1] is visit:
                 self._end_visit(reason="changed")
@@ -164,20 +164,6 @@ class Reception:
         """The server stops: everybody leaves."""
         self._end_visit(reason="ended")
         await self._close_room()
-
-    async def _proven(self, prove: Callable[[], T]) -> T:
-        """
-        What `prove` gives, one at a time and outside the door: a passphrase takes long to hold against its
-        account, and whoever stands before the door keeps nobody inside it. Refused when too many wait.
-        """
-        if self._proving >= WAITING:
-            raise busy()
-        self._proving += 1
-        try:
-            async with self._desk:
-                return await asyncio.to_thread(prove)
-        finally:
-            self._proving -= 1
 
     async def _enter(self, login: Login) -> str:
         try:
@@ -235,13 +221,6 @@ class Reception:
         policy = policy_in_force(self.state)
         self._idle = policy["session_idle_minutes"] * MINUTE
         self._longest = policy["session_hours"] * HOUR
-
-
-def busy() -> Refused:
-    return Refused(
-        ja="ログインの試みが続いています。少し待ってからやり直してください。",
-        en="Too many are trying to log in at once; wait a little and try again.",
-    )
 
 
 def digest(secret: str) -> str:

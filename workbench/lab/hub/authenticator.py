@@ -8,11 +8,16 @@ from typing import Any
 from jupyterhub.auth import Authenticator
 from jupyterhub.handlers.login import LogoutHandler
 from jupyterhub.utils import new_token
+from tornado.web import HTTPError
 
 from workbench.errors import WorkbenchError
 from workbench.governance.accounts import Accounts, Login
 from workbench.governance.permissions import HUB_SCOPES, ROLE_NAMES, Role
 from workbench.lab.identity import REFUSED_AFTER
+from workbench.lab.proving import Proving, TooMany
+
+# Of a hub: a team logs in within minutes of each other, and often from one address.
+WAITING, EACH, AT_ONCE = 32, 8, 2
 
 
 class LoggedLogout(LogoutHandler):
@@ -62,13 +67,21 @@ class AccountsAuthenticator(RolesOfTheHome, Authenticator):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.logins: dict[str, Login] = {}
+        self.proving = Proving(most=WAITING, each=EACH, at_once=AT_ONCE)
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
-        """The person with their role, or None. Every refusal leaves after the same time."""
+        """
+        The person with their role, or None. Every refusal leaves after the same time.
+
+        429 at once while too many wait: a log-out and a lock are never behind them.
+        """
         began = time.monotonic()
         name, words, code = (data.get(field) or "" for field in ("username", "password", "otp"))
         try:
-            login = await asyncio.to_thread(self.accounts.log_in, name, words, code)
+            source = handler.request.remote_ip
+            login = await self.proving.of(lambda: self.accounts.log_in(name, words, code), source=source)
+        except TooMany as refused:
+            raise HTTPError(429, f"{refused.ja} / {refused.en}") from None
         except WorkbenchError:
             await asyncio.sleep(max(0.0, began + REFUSED_AFTER - time.monotonic()))
             return None
