@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workbench.scoring.forms import Routing, Rule
+from workbench.scoring.forms_json import MISSING_PLACE, UNSEEN_PLACE
 from workbench.scoring.model import Capacity, Feature, Model, Threshold
 from workbench.scoring.recode import MISSING, as_array, as_numbers, spelled
 
@@ -27,6 +29,8 @@ class Scored:
     """
     The scores of a table. `scores` is the model's base plus the row's contributions, exactly.
 
+    `contributions` has a column for each of the model's terms: the features, then the rules. What a tree
+    says is told of the items it asked on the row's path, what a pair says half of either item.
     `places` says which of the feature's points a row met: its index, -1 for missing, -2 for unseen.
     A row that met an unseen level whose rule is to reject is in `rejected`; its score means nothing.
     """
@@ -39,20 +43,71 @@ class Scored:
 
 def score(model: Model, table: pa.Table) -> Scored:
     """Score every row of a recoded `table`, which holds at least the model's features."""
-    rows, width = table.num_rows, len(model.features)
-    places = np.empty((rows, width), dtype=np.int64)
-    contributions = np.empty((rows, width), dtype=np.int64)
+    rows = table.num_rows
+    places = np.empty((rows, len(model.features)), dtype=np.int64)
+    # Rows lie beside each other: every form below adds to one term of many rows at once.
+    contributions = np.zeros((len(model.terms), rows), dtype=np.int64)
     rejected = np.zeros(rows, dtype=bool)
     for column, feature in enumerate(model.features):
         places[:, column] = where(feature, table.column(feature.name))
-        contributions[:, column] = points(feature, places[:, column])
+        contributions[column] = points(feature, places[:, column])
         if feature.levels is not None and feature.unseen is None:
             rejected |= places[:, column] == UNSEEN_PLACE
-    scores = contributions.sum(axis=1, dtype=np.int64) + np.int64(model.base)
-    return Scored(scores=scores, contributions=contributions, places=places, rejected=rejected)
+    for start in range(0, rows if has_more(model) else 0, CHUNK):
+        part = slice(start, start + CHUNK)
+        add_forms(model, places[part], contributions[:, part])
+    scores = contributions.sum(axis=0, dtype=np.int64) + np.int64(model.base)
+    return Scored(scores=scores, contributions=contributions.T, places=places, rejected=rejected)
 
 
-MISSING_PLACE, UNSEEN_PLACE = -1, -2
+# Rows whose places fit into the processor's cache; no score depends on it.
+CHUNK = 1 << 14
+
+
+def has_more(model: Model) -> bool:
+    return bool(model.pairs or model.rules or model.trees)
+
+
+def add_forms(model: Model, places: Integers, contributions: Integers) -> None:
+    """Add what pairs, trees and rules say of the rows at `places`."""
+    for pair in model.pairs:
+        both = np.array(pair.points, dtype=np.int64)[places[:, pair.first], places[:, pair.second]]
+        # Whole numbers: an odd point goes to the first item.
+        contributions[pair.second] += both // 2
+        contributions[pair.first] += both - both // 2
+    for routing in model.routings:
+        add_tree(routing, places, contributions)
+    for term, (rule, holds) in enumerate(zip(model.rules, holding(model, places), strict=True)):
+        contributions[len(model.features) + term] = holds * np.int64(rule.points)
+
+
+def add_tree(routing: Routing, places: Integers, contributions: Integers) -> None:
+    leaves = routing.leaves(places)
+    for item, said in zip(routing.items, routing.contributions, strict=True):
+        contributions[item] += said[leaves]
+
+
+def holding(model: Model, places: Integers) -> list[Mask]:
+    """For each rule the rows it counts for."""
+    free = np.ones(len(places), dtype=bool)
+    found = []
+    for rule in model.rules:
+        holds = free & fulfilled(rule, places)
+        free = free & ~holds if model.first_rule_only else free
+        found.append(holds)
+    return found
+
+
+def fulfilled(rule: Rule, places: Integers) -> Mask:
+    mask = np.ones(len(places), dtype=bool)
+    for condition in rule.conditions:
+        mask &= np.isin(places[:, condition.item], condition.places)
+    return mask
+
+
+def milli_logits(model: Model, scores: Integers) -> Integers:
+    """What scores say as log-odds, in thousandths: through the model's calibration, if it has one."""
+    return scores if model.calibration is None else model.calibration.of(scores)
 
 
 def where(feature: Feature, column: Any) -> Integers:

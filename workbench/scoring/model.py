@@ -2,13 +2,15 @@
 The model: a closed, data-only, integer table (`riskflag-ir/1`), and reading it from a stranger's file.
 
 The compiled model is the model: evaluation runs on it, not on the estimator it came from. A score is the
-base plus one integer for each feature, in milli-logits; it is not a probability. Nothing here loops,
-allocates or calls on the file's word: sizes are bounded before anything is built.
+base plus integers: one for each feature, pair of features, rule that holds and tree. It ranks; it is not a
+probability. Nothing here loops, allocates or calls on the file's word: sizes are bounded before anything
+is built.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from itertools import pairwise
 from types import MappingProxyType
@@ -17,19 +19,12 @@ from typing import Any
 import jsonschema
 
 from workbench.errors import Unusable
-from workbench.scoring import plain_json
+from workbench.scoring import forms_json, plain_json
+from workbench.scoring.forms import LIMITS, Calibration, Malformed, Pair, Routing, Rule, Tree
 
 SCHEMA = "riskflag-ir/1"
 MAX_BYTES = 4_000_000
 REJECT = "reject"
-
-# Parts of the format that a later engine will read; naming them keeps "unknown" and "not yet" apart.
-LATER = {
-    "pairs": ("二次元の表", "two-way tables"),
-    "rules": ("規則", "rules"),
-    "trees": ("決定木", "trees"),
-    "calibration": ("校正表", "calibration tables"),
-}
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,13 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Model:
-    """An additive model. `eligible` and `excluded` map items to the recoded levels that decide."""
+    """
+    Points for features, and beside them pairs, rules and trees on the places of the same features.
+
+    `eligible` and `excluded` map items to the recoded levels that decide. Of the rules every one that holds
+    counts, or with `first_rule_only` the first. `calibration` says what a score stands for where the score
+    itself is not in milli-logits, or was calibrated; it changes no ranking.
+    """
 
     name: str
     target: str
@@ -86,6 +87,11 @@ class Model:
     threshold: Threshold
     eligible: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     excluded: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    pairs: tuple[Pair, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    first_rule_only: bool = False
+    trees: tuple[Tree, ...] = ()
+    calibration: Calibration | None = None
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -93,8 +99,25 @@ class Model:
         names = [feature.name for feature in self.features]
         return tuple(dict.fromkeys([*names, *self.eligible, *self.excluded]))
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """What contributes to a score: the features, then the rules."""
+        rules = (f"rule:{number}" for number in range(1, len(self.rules) + 1))
+        return (*(feature.name for feature in self.features), *rules)
+
+    @property
+    def form(self) -> str:
+        """What it mainly is: `trees`, `rules` or `additive`."""
+        return "trees" if self.trees else "rules" if self.rules else "additive"
+
+    @cached_property
+    def routings(self) -> tuple[Routing, ...]:
+        """The trees, made ready for many rows."""
+        places = [len(feature.points) for feature in self.features]
+        return tuple(Routing.of(tree, places) for tree in self.trees)
+
     def to_json(self) -> dict[str, Any]:
-        """The plain data of the model file."""
+        """The plain data of the model file. Forms the model does not have are not in it."""
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -106,18 +129,18 @@ class Model:
             "threshold": threshold_to_json(self.threshold),
             "eligible": {item: list(levels) for item, levels in self.eligible.items()},
             "excluded": {item: list(levels) for item, levels in self.excluded.items()},
+            **forms_to_json(self),
         }
 
 
 def read(content: bytes) -> Model:
-    """The model in `content`. Raises Unusable for anything but a closed additive model of bounded size."""
+    """The model in `content`. Raises Unusable for anything but a closed model of bounded size."""
     return build(plain_json.read(content, name="model.json", max_bytes=MAX_BYTES))
 
 
 def build(data: Any) -> Model:
     """The model that plain `data` describes, checked first."""
-    refuse_later(data)
-    for problem in jsonschema.Draft202012Validator(schema()).iter_errors(data):
+    for problem in jsonschema.Draft202012Validator(outline()).iter_errors(data):
         raise malformed(".".join(str(step) for step in list(problem.absolute_path)[:2]) or "model")
     features = tuple(build_feature(entry) for entry in data["features"])
     if len({feature.name for feature in features}) != len(features):
@@ -136,7 +159,56 @@ def build(data: Any) -> Model:
         ),
         eligible=conditions(data["eligible"]),
         excluded=conditions(data["excluded"]),
+        **build_forms(data, features),
     )
+
+
+def forms_to_json(model: Model) -> dict[str, Any]:
+    names = [feature.name for feature in model.features]
+    forms: dict[str, Any] = {
+        "pairs": [forms_json.pair_to_json(pair, names) for pair in model.pairs],
+        "trees": [forms_json.tree_to_json(tree) for tree in model.trees],
+    }
+    if model.rules:
+        rules = [forms_json.rule_to_json(rule, names) for rule in model.rules]
+        forms["rules"] = {"apply": "first" if model.first_rule_only else "every", "list": rules}
+    if model.calibration is not None:
+        forms["calibration"] = forms_json.calibration_to_json(model.calibration)
+    return {name: form for name, form in forms.items() if form}
+
+
+def build_forms(data: Mapping[str, Any], features: tuple[Feature, ...]) -> dict[str, Any]:
+    """What a model has beside its features. Raises Unusable for what does not fit them."""
+    names = [feature.name for feature in features]
+    places = [len(feature.points) for feature in features]
+    rules = data.get("rules", {"apply": "every", "list": []})
+    try:
+        check_sums(data)
+        trees = tuple(forms_json.build_tree(each, places) for each in data.get("trees", ()))
+        forms_json.expect(sum(tree.words(places) for tree in trees) <= LIMITS["words"], "trees")
+        return {
+            "pairs": tuple(forms_json.build_pair(each, names, places) for each in data.get("pairs", ())),
+            "rules": tuple(forms_json.build_rule(each, names, places) for each in rules["list"]),
+            "first_rule_only": rules["apply"] == "first",
+            "trees": trees,
+            "calibration": forms_json.build_calibration(data["calibration"])
+            if "calibration" in data
+            else None,
+        }
+    except Malformed as place:
+        raise malformed(str(place)) from None
+
+
+def check_sums(data: Mapping[str, Any]) -> None:
+    """Raise Malformed where single forms are small enough and all of them together are not."""
+    nodes = sum(len(tree["points"]) for tree in data.get("trees", ()))
+    cells = sum(len(pair["points"]) * max(map(width, pair["points"])) for pair in data.get("pairs", ()))
+    forms_json.expect(nodes <= LIMITS["nodes"], "trees")
+    forms_json.expect(cells <= LIMITS["cells_of_pairs"], "pairs")
+
+
+def width(row: Any) -> int:
+    return len(row) if isinstance(row, list) else 0
 
 
 def build_feature(entry: Mapping[str, Any]) -> Feature:
@@ -191,21 +263,21 @@ def threshold_to_json(threshold: Threshold) -> dict[str, Any]:
     return {"score": threshold.score, "capacity": places, "tie_rule": threshold.tie_rule}
 
 
-def refuse_later(data: Any) -> None:
-    """Raise for a part this engine does not read, naming it, before the schema calls it malformed."""
-    for key, (ja, en) in LATER.items():
-        if isinstance(data, dict) and key in data:
-            raise Unusable(
-                ja=f"この判定モデルは{ja}（{key}）を含み、このスコアリングは加法モデルだけを読みます。対応する版を使ってください。",
-                en=f"This model holds {en} ('{key}') and this engine reads additive models only; use a version that does.",
-            )
-
-
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the model file, as shipped."""
     content = resources.files(__package__).joinpath("schemas/model.schema.json").read_bytes()
     return dict(plain_json.read(content, name="model.schema.json"))
+
+
+@cache
+def outline() -> dict[str, Any]:
+    """The schema without the rule for each single number of the long lists, which `forms_json` checks."""
+    shape = copy.deepcopy(schema())
+    long = [shape["$defs"][form]["properties"] for form in ("tree", "calibration")]
+    for entries in (*long[0].values(), *long[1].values(), shape["$defs"]["pair"]["properties"]["points"]):
+        del entries["items"]
+    return shape
 
 
 def malformed(place: str) -> Unusable:

@@ -47,11 +47,18 @@ def reasons(model: Model, scored: Scored, row: int, *, texts: Texts, most: int) 
     contributions = scored.contributions[row]
     order = np.argsort(-contributions, kind="stable")
     found = [
-        text_of(model.features[column], int(scored.places[row, column]), texts=texts)
+        words_of(model, scored, row, int(column), texts=texts)
         for column in order[:most]
         if contributions[column] > 0
     ]
     return SEPARATOR[texts["language"]].join(found) or NONE_STANDS_OUT[texts["language"]]
+
+
+def words_of(model: Model, scored: Scored, row: int, column: int, *, texts: Texts) -> str:
+    """The words for a term of a row: those of an item's level, or those an expert gave a rule."""
+    if column >= len(model.features):
+        return model.rules[column - len(model.features)].words[str(texts["language"])]
+    return text_of(model.features[column], int(scored.places[row, column]), texts=texts)
 
 
 def text_of(feature: Feature, place: int, *, texts: Texts) -> str:
