@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from workbench.privacy.anonymity.classes import Classes
 from workbench.release import measures
-from workbench.release.split import Part, assign, families
+from workbench.release.split import Part, apart, assign, families, held
 
-SEED = bytes(32)
+KEY = bytes(32)
 rows = st.lists(
     st.tuples(
         st.sampled_from("abcdefgh"), st.sampled_from(["1", "2", "3", "4", None]), st.integers(2020, 2023)
@@ -27,17 +27,17 @@ def frame_of(made):
     return frame.assign(target=np.where(frame["fy"] == 2023, None, "no"))
 
 
-def split(frame, *, seed=SEED, share=0.3, targets=("target",), time="fy"):
+def split(frame, *, key=KEY, share=0.3, targets=("target",), time="fy"):
     return assign(
-        frame, person="child", household="home", time=time, targets=targets, test_share=share, seed=seed
+        frame, person="child", household="home", time=time, targets=targets, test_share=share, key=key
     )
 
 
-@given(made=rows, seed=st.binary(min_size=32, max_size=32))
+@given(made=rows, key=st.binary(min_size=32, max_size=32))
 @settings(deadline=None, max_examples=40)
-def test_no_child_and_no_household_is_in_both_parts(made, seed):
+def test_no_child_and_no_household_is_in_both_parts(made, key):
     frame = frame_of(made)
-    part = split(frame, seed=seed)
+    part = split(frame, key=key)
 
     for who in ("child", "home"):
         known = frame[frame[who].notna()]
@@ -58,12 +58,12 @@ def test_test_is_later_than_train_and_both_have_a_known_target(made):
         assert train["fy"].max() < test["fy"].min()
 
 
-@given(made=rows, seed=st.binary(min_size=32, max_size=32))
+@given(made=rows, key=st.binary(min_size=32, max_size=32))
 @settings(deadline=None, max_examples=40)
-def test_the_split_is_a_function_of_rows_and_seed(made, seed):
+def test_the_split_is_a_function_of_rows_and_key(made, key):
     frame = frame_of(made)
 
-    assert split(frame, seed=seed).equals(split(frame.copy(), seed=seed))
+    assert split(frame, key=key).equals(split(frame.copy(), key=key))
 
 
 def test_a_child_who_moves_joins_both_households():
@@ -81,17 +81,70 @@ def test_rows_without_a_household_do_not_belong_together():
 
 
 def test_a_table_without_persons_households_or_time_is_split_by_rows():
-    frame = pd.DataFrame({"x": range(1000)})
+    frame = pd.DataFrame({"x": range(9000)})
 
-    part = assign(frame, person=None, household=None, time=None, targets=(), test_share=1 / 3, seed=SEED)
+    part = assign(frame, person=None, household=None, time=None, targets=(), test_share=1 / 3, key=KEY)
 
-    assert part.value_counts().to_dict() == {Part.TRAIN: 667, Part.TEST: 333}
+    assert set(part) == {Part.TRAIN, Part.TEST}
+    assert 2700 < (part == Part.TEST).sum() < 3300
 
 
-def test_two_seeds_split_differently():
+@pytest.mark.parametrize("share", [1e-12, 0.25, 1 - 1e-12])
+def test_as_many_households_are_held_back_as_was_asked_for(share):
+    frame = pd.DataFrame({"child": range(4000), "home": range(4000)})
+
+    back = held(frame, person="child", household="home", test_share=share, key=KEY)
+
+    assert abs(back.mean() - share) < 0.05
+
+
+@given(made=rows, key=st.binary(min_size=32, max_size=32), gone=st.sampled_from(["1", "2", "3", "4"]))
+@settings(deadline=None, max_examples=60)
+def test_attack_a_household_that_comes_or_goes_moves_nobody_else(made, key, gone):
+    """Whoever is learnt from is so whatever the others are: nothing about one is read off another's side."""
+    frame = frame_of(made)
+    drawn = {"person": "child", "household": "home", "test_share": 0.5, "key": key}
+    others = frame["home"] != gone
+
+    back = held(frame, **drawn)
+    without = held(frame[others].reset_index(drop=True), **drawn)
+
+    assert back[others].tolist() == without.tolist()
+
+
+@pytest.mark.parametrize("beside", [None, "x", 7.5])
+def test_attack_how_the_others_are_written_moves_nobody(beside):
+    """A number beside a missing one or a word is another type in the table, and the same household."""
+    frame = pd.DataFrame({"child": range(300), "home": range(300)})
+    longer = pd.DataFrame({"child": [*range(300), 300], "home": [*range(300), beside]})
+    drawn = {"person": "child", "household": "home", "test_share": 0.5, "key": KEY}
+
+    assert held(frame, **drawn).tolist() == held(longer, **drawn)[:300].tolist()
+
+
+def test_a_child_who_moves_between_the_sides_is_learnt_from_and_not_tested_on():
+    homes = [str(number) for number in range(40)]
+    alone = pd.DataFrame({"child": homes, "home": homes, "fy": 2020, "target": "no"})
+    drawn = {"person": "child", "household": "home"}
+    back = held(alone, **drawn, test_share=0.5, key=KEY)
+    learnt, tested = homes[list(back).index(False)], homes[list(back).index(True)]
+    moved = pd.concat([alone, alone[alone["home"] == tested].assign(child=learnt)], ignore_index=True)
+
+    part = split(moved, time=None, share=0.5)
+
+    assert set(part[moved["home"] == learnt]) == {Part.TRAIN}
+    assert set(part[moved["home"] == tested]) == {Part.OUTSIDE}
+    assert part[: len(alone)][alone["home"] != tested].equals(
+        split(alone, time=None, share=0.5)[alone["home"] != tested]
+    )
+    both = held(moved, **drawn, test_share=0.5, key=KEY)
+    assert set(moved["home"][both & ~apart(moved, both, **drawn)]) == {tested}
+
+
+def test_two_keys_split_differently():
     frame = pd.DataFrame({"child": range(100), "home": range(100), "fy": 2020, "target": "no"})
 
-    assert not split(frame, time=None).equals(split(frame, time=None, seed=bytes([1] * 32)))
+    assert not split(frame, time=None).equals(split(frame, time=None, key=bytes([1] * 32)))
 
 
 # ---------------------------------------------------------------- order

@@ -237,7 +237,7 @@ def test_attack_an_alignment_that_names_a_row_twice(town, draft):
 
 
 def test_attack_test_children_put_into_train(town, draft):
-    """The split is drawn again from its seed; a household on the wrong side is found."""
+    """The split is drawn again from its key; a household on the wrong side is found."""
     moved = read(draft, "test").iloc[:3]
     aligned = alignment(draft)
     lines = released_rows(aligned, "test").index[:3]
@@ -306,8 +306,8 @@ def test_attack_a_second_opinion_that_disagrees_refuses_the_release(town, draft,
 @pytest.mark.parametrize(
     ("threshold", "value", "check"),
     [
-        ("k_children", 6, "k_children"),
-        ("k_households", 6, "k_households"),
+        ("k_children", 9, "k_children"),
+        ("k_households", 9, "k_households"),
         ("suppression_overall", 0.0, "suppression_overall"),
         ("distinct_l", 3, "distinct_l"),
         ("max_confidence", 0.3, "max_confidence"),
@@ -536,11 +536,11 @@ def test_the_report_never_claims_the_statutory_noun(town, draft):
     assert "本報告書は法的該当性を判断するものではありません" in text
 
 
-def test_the_seed_and_the_suppressed_rows_stay_in_the_room(town, draft):
-    seed = json.loads((draft / "evidence" / SECRET).read_bytes())["seed"]
+def test_the_split_key_and_the_suppressed_rows_stay_in_the_room(town, draft):
+    key = json.loads((draft / "evidence" / SECRET).read_bytes())["split_key"]
     bundle = b"".join(path.read_bytes() for path in (draft / "bundle").rglob("*") if path.is_file())
 
-    assert seed.encode() not in bundle
+    assert key.encode() not in bundle
     assert ALIGNMENT not in {path.name for path in (draft / "bundle").rglob("*")}
 
 

@@ -310,8 +310,9 @@ CONSTRAINTS = constraints_of(
 
 @pytest.mark.parametrize("epsilon", [0.1, 3])
 def test_a_constraint_is_never_broken(epsilon):
-    """The source breaks them in many rows; the made rows do not."""
-    fitted = fit("dp-tree", task(children(), epsilon=epsilon, constraints=CONSTRAINTS))
+    """The source breaks them in many rows; the made rows do not. (Noise enough leaves a tree none that does.)"""
+    asked = task(children(), epsilon=epsilon, constraints=CONSTRAINTS, demonstration=b"repeats")
+    fitted = fit("dp-tree", asked)
     made = fitted.sample(700, order=np.random.default_rng(0))
 
     assert len(made) == 700
@@ -429,3 +430,12 @@ def test_the_tree_spans_all_items_once(monkeypatch):
 
     assert len(choices) == items - 1
     assert choices[0] == len(list(itertools.combinations(range(items), 2)))
+
+
+@pytest.mark.parametrize("beside", [None, "x", 7.5])
+def test_attack_how_other_households_are_written_changes_nothing_for_one(beside):
+    homes = np.repeat(np.arange(60), 5)
+    alone = dp_tree.bounded(pd.Series(homes), most=2, entropy=1)
+    together = dp_tree.bounded(pd.Series([*homes, beside]), most=2, entropy=1)
+
+    assert alone.tolist() == together[:300].tolist()

@@ -38,7 +38,7 @@ from workbench.release.prepare.draft import Draft
 from workbench.release.prepare.rows import generalised
 from workbench.release.room import Room
 from workbench.release.sections import source_digest
-from workbench.release.split import PARTS, Part, control
+from workbench.release.split import PARTS, Part
 from workbench.release.staged import PART
 from workbench.release.staged_synthetic import column_of, homes, once, positive, with_rare_missing
 
@@ -123,11 +123,8 @@ class Drawn:
     @cached_property
     def control(self) -> pd.DataFrame:
         """The raw rows by which attacks are judged: of the training part's periods, of households held back."""
-        draft = self.draft
-        mask = control(
-            draft.source, draft.held_back, time=draft.room.project.time, targets=[self.wanted.target]
-        )
-        return draft.source[mask].reset_index(drop=True)
+        rows = self.draft.source[self.draft.control]
+        return rows[rows[self.wanted.target].notna()].reset_index(drop=True)
 
     @cached_property
     def task(self) -> Task:
@@ -381,14 +378,14 @@ def compare(
 
 def drawn_of(room: Room, wanted: Wanted, *, call: str, number: int) -> Drawn:
     """One division of the households, of its own seed; nothing is written by it."""
-    seed = room.home.entropy(f"compare {call} {number}").hex()
+    key = room.home.entropy(f"compare {call} {number}").hex()
     draft = Draft(
         room,
         Path("nowhere"),
         call,
         hierarchies=wanted.hierarchies,
         items=asked_items(room, wanted),
-        again={"seed": seed, "split_of": None},
+        again={"split_key": key},
     )
     return Drawn(wanted, draft, number)
 

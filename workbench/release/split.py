@@ -2,11 +2,14 @@
 Which rows of a source table become training rows, test rows, or stay outside a release.
 
 Train and test share no household and no time: train holds earlier years of one group of households, test
-the last year of the other. The split is a pure function of the table and a seed, so the checks repeat it
+the last year of the other. Each household is drawn by itself, from a key that stays in the room and its own
+name: whoever else is in the table changes nothing, so a guarantee about what is learnt from the training part
+holds whatever the draw is. The split is a pure function of the table and the key, so the checks repeat it
 instead of believing it.
 """
 
-from collections.abc import Mapping, Sequence
+import hmac
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +19,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from workbench.privacy.anonymity.classes import categories
+from workbench.privacy.dp.rows import texts
 
 Numbers = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -38,20 +42,16 @@ def assign(
     time: str | None,
     targets: Sequence[str],
     test_share: float,
-    seed: bytes,
-    kept: Mapping[str, bool] | None = None,
+    key: bytes,
 ) -> "pd.Series[str]":
-    """
-    The part of each row, in the order of `source`. Without a known target a row stays outside.
-
-    `kept` says of persons whom an earlier split has placed whether they were held back for testing.
-    """
-    held_back = held(
-        source, person=person, household=household, test_share=test_share, seed=seed, kept=kept or {}
-    )
-    part = pd.Series(np.where(held_back, Part.TEST, Part.TRAIN), index=source.index)
+    """The part of each row, in the order of `source`. Without a known target a row stays outside."""
+    back = held(source, person=person, household=household, test_share=test_share, key=key)
     usable, last = periods(source, time=time, targets=targets)
-    return part.where(usable & (last == held_back if time is not None else True), str(Part.OUTSIDE))
+    tested = apart(source, back, person=person, household=household)
+    part = pd.Series(str(Part.OUTSIDE), index=source.index)
+    part[usable & ~back & (~last if time is not None else True)] = str(Part.TRAIN)
+    part[usable & tested & (last if time is not None else True)] = str(Part.TEST)
+    return part
 
 
 def periods(
@@ -65,41 +65,56 @@ def periods(
     return usable, source[time] == source.loc[usable, time].max()
 
 
-def control(source: pd.DataFrame, held_back: Flags, *, time: str | None, targets: Sequence[str]) -> Flags:
+def control(source: pd.DataFrame, tested: Flags, *, time: str | None, targets: Sequence[str]) -> Flags:
     """
-    The rows of held-back households in the periods of the training part: what it would be like without them.
+    The rows of `tested` households in the periods of the training part: what it would be like without them.
 
     The test part is of a later period, and what time alone changed would look like what a table gives away.
     """
     usable, last = periods(source, time=time, targets=targets)
-    return np.asarray(held_back & usable & ~last, dtype=bool)
+    return np.asarray(tested & usable & ~last, dtype=bool)
 
 
 def held(
-    source: pd.DataFrame,
-    *,
-    person: str | None,
-    household: str | None,
-    test_share: float,
-    seed: bytes,
-    kept: Mapping[str, bool],
+    source: pd.DataFrame, *, person: str | None, household: str | None, test_share: float, key: bytes
 ) -> Flags:
     """
-    Which rows are of the households held back: as before where `kept` knows one of them, else drawn.
+    Which rows are of the households held back: each drawn with the chance `test_share`, by its name alone.
 
-    Were the same children split anew for each release, two releases would cut each other's classes, and
-    what one model was tested on the next would be trained on.
+    The draw is an HMAC under `key`, so it is the same in a table that has grown, and nobody without the key
+    can foresee it. A row without a household is drawn by its person, and without either by its place.
+    """
+    units = units_of(source, person=person, household=household)
+    limit = int(test_share * (1 << 64))
+    # No factorize here: pandas takes two texts for one that differ behind a zero alone.
+    side = {
+        unit: int.from_bytes(hmac.digest(key, unit.encode(), "sha256")[:8], "big") < limit
+        for unit in set(units)
+    }
+    return np.array([side[unit] for unit in units], dtype=bool)
+
+
+def units_of(source: pd.DataFrame, *, person: str | None, household: str | None) -> list[str]:
+    """What each row is drawn by."""
+    unknown = [None] * len(source)
+    homes = texts(source[household]) if household is not None else unknown
+    people = texts(source[person]) if person is not None else unknown
+    return [
+        f"household\0{home}" if home is not None else f"person\0{who}" if who is not None else f"row\0{place}"
+        for place, (home, who) in enumerate(zip(homes, people, strict=True))
+    ]
+
+
+def apart(source: pd.DataFrame, held_back: Flags, *, person: str | None, household: str | None) -> Flags:
+    """
+    The rows held back that share no child with a household that is learnt from.
+
+    A child who moves joins two households. Where they are drawn apart the rows of neither are tested on: the
+    same child could be in train with one parent and in test with the other. They stay learnt from as they
+    were drawn, for else who is learnt from would depend on other households.
     """
     groups = families(source, person=person, household=household)
-    back = _draw(groups, share=test_share, seed=seed)
-    if person is None or not kept:
-        return back
-    before = pd.Series(spelled(source[person])).map(dict(kept)).astype(float)
-    placed = before.groupby(groups).transform("max").to_numpy()
-    known = ~np.isnan(placed)
-    back = np.where(known, placed == 1, False)
-    back[~known] = _draw(groups[~known], share=test_share, seed=seed)
-    return back
+    return np.asarray(held_back & ~np.isin(groups, groups[~held_back]), dtype=bool)
 
 
 def spelled(values: "pd.Series[Any]") -> list[str]:
@@ -112,8 +127,7 @@ def families(source: pd.DataFrame, *, person: str | None, household: str | None)
     """
     A number per row; rows with one number must stay together.
 
-    A child who moves between households joins them: otherwise the same child could be in train with one
-    parent and in test with the other.
+    A child who moves between households joins them.
     """
     people = np.arange(len(source)) if person is None else pd.factorize(source[person])[0]
     if household is None:
@@ -126,15 +140,3 @@ def families(source: pd.DataFrame, *, person: str | None, household: str | None)
     edges = (np.ones(int(known.sum())), (people[known], homes[known] + people_count))
     _, labels = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)
     return np.asarray(labels)[people]
-
-
-def _draw(groups: Numbers, *, share: float, seed: bytes) -> Flags:
-    """True for the rows of a random `share` of the groups (at least one when there are two)."""
-    # Numbered by first appearance, so that only the rows' order and the seed decide.
-    numbers, distinct = pd.factorize(groups)
-    count = len(distinct)
-    held = min(max(round(count * share), 1), count - 1) if count > 1 else 0
-    generator = np.random.default_rng(int.from_bytes(seed, "big"))
-    chosen = np.zeros(count, dtype=bool)
-    chosen[generator.permutation(count)[:held]] = True
-    return chosen[numbers]

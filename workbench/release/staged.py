@@ -26,8 +26,6 @@ from workbench.privacy.anonymity.content import digest as digest_of_rows
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.anonymity.missing import Candidates, candidates, is_missing
 from workbench.privacy.anonymity.recipe import Recipe
-from workbench.release import requests
-from workbench.release.moves import LEFT
 from workbench.release.requests import Request
 from workbench.release.room import Room, quasi_identifiers, sensitive
 from workbench.release.split import PARTS, Flags, Numbers, Part, assign, spelled
@@ -191,16 +189,12 @@ class Rows:
 
     @cached_property
     def split(self) -> "pd.Series[str]":
-        """The part of each source row, drawn again from the seed."""
+        """The part of each source row, drawn again from the key."""
         return assign(
             self.source,
-            person=self.room.person,
-            household=self.room.household,
             time=self.room.project.time,
             targets=self.room.targets,
-            test_share=self.room.project.test_share,
-            seed=bytes.fromhex(self.secret["seed"]),
-            kept=kept(self.room, self.secret.get("split_of")),
+            **drawn_by(self.room, split_key(self.secret)),
         )
 
     @cached_property
@@ -290,19 +284,25 @@ class Rows:
         return [str(label) for label in recode.apply(spec, raw).to_pylist()] if raw else None
 
 
-def kept(room: Room, request: str | None) -> dict[str, bool] | None:
-    """Whom an earlier release held back for testing, and whom not, by person; None without one."""
-    if request is None:
-        return None
-    with room.state.reading() as connection:
-        found = requests.find(connection, request)
-    alignment = _parquet(found.evidence(room.home) / ALIGNMENT).to_pandas()
-    if found.state not in LEFT or not {"person", "held_back"} <= set(alignment):
+def drawn_by(room: Room, key: bytes) -> dict[str, Any]:
+    """What decides which households of the project are held back."""
+    project = room.project
+    return {
+        "person": project.person,
+        "household": project.household,
+        "test_share": project.test_share,
+        "key": key,
+    }
+
+
+def split_key(secret: Mapping[str, Any]) -> bytes:
+    """What the households of a release were drawn by. Raises Unusable where they were drawn otherwise."""
+    if "split_key" not in secret:
         raise Unusable(
-            ja="分け方を引き継ぐ先の公開が見つかりません。作り直してください。",
-            en="The release whose split is kept is not there; prepare it again.",
+            ja="以前の版で作られた公開の分け方は引き継げません。新しい利用目的で事業計画を登録し、作り直してください。",
+            en="How an earlier version divided households cannot be taken up; store a charter of a new purpose and prepare the release under it.",
         )
-    return dict(zip(alignment["person"], alignment["held_back"], strict=True))
+    return bytes.fromhex(secret["split_key"])
 
 
 def _parquet(path: Path) -> pa.Table:

@@ -21,8 +21,8 @@ from workbench.privacy.synthesis.usefulness import Task, Usefulness, usefulness
 from workbench.release.measures import POSITIVE
 from workbench.release.requests import Request
 from workbench.release.room import Room, public_values
-from workbench.release.split import PARTS, Part, assign, control, held, spelled
-from workbench.release.staged import ALIGNMENT, DATA, SECRET, kept
+from workbench.release.split import PARTS, Part, apart, assign, control, held, spelled
+from workbench.release.staged import ALIGNMENT, DATA, SECRET, drawn_by, split_key
 
 # In every file, so that it says of itself what it is wherever it goes.
 LABEL = {b"workbench-label": "合成データ（実在のこどもの行ではありません） / synthetic data".encode()}
@@ -114,30 +114,24 @@ class Synthetic:
         return self.room.raw.get(self.room.project.source).reset_index(drop=True)
 
     @cached_property
-    def split(self) -> dict[str, Any]:
+    def drawn_by(self) -> dict[str, Any]:
         """How the households were divided."""
-        project = self.room.project
-        return {
-            "person": project.person,
-            "household": project.household,
-            "test_share": project.test_share,
-            "seed": bytes.fromhex(self.secret["seed"]),
-            "kept": kept(self.room, self.secret.get("split_of")),
-        }
+        return drawn_by(self.room, split_key(self.secret))
 
     @cached_property
     def real(self) -> dict[Part, pd.DataFrame]:
-        """The real rows of each part, drawn again from the seed, with every source column."""
+        """The real rows of each part, drawn again from the key, with every source column."""
         project = self.room.project
-        parts = assign(self.source, time=project.time, targets=project.targets, **self.split)
+        parts = assign(self.source, time=project.time, targets=project.targets, **self.drawn_by)
         return {part: self.source[parts == str(part)].reset_index(drop=True) for part in PARTS}
 
     @cached_property
     def control(self) -> pd.DataFrame:
         """Real rows of the same periods as the training part, of households that the synthesiser never saw."""
         project = self.room.project
-        back = held(self.source, **{**self.split, "kept": self.split["kept"] or {}})
-        mask = control(self.source, back, time=project.time, targets=project.targets)
+        back = held(self.source, **self.drawn_by)
+        tested = apart(self.source, back, person=project.person, household=project.household)
+        mask = control(self.source, tested, time=project.time, targets=project.targets)
         return self.source[mask].reset_index(drop=True)
 
     @cached_property

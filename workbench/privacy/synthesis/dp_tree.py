@@ -36,6 +36,7 @@ from workbench.privacy.synthesis.tree_model import (
     sample,
     shrunk,
 )
+from workbench.scoring.recode import spelled
 
 # What each look takes of the whole loss: the targets, items with the targets, the tree, counts along it.
 SHARES = {"targets": 0.04, "items": 0.26, "tree": 0.2, "edges": 0.5}
@@ -329,9 +330,12 @@ def bounded(units: "pd.Series[Any]", *, most: int, entropy: int) -> "np.ndarray[
     Which of a unit's rows are chosen follows from `entropy`, the unit's name and how many rows it has: adding
     or removing another unit changes nothing for it.
     """
-    units = units.reset_index(drop=True)
+    # As texts, missing ones too: beside a missing number pandas writes every number otherwise.
+    told = [None if missing else spelled(raw) for raw, missing in zip(units, units.isna(), strict=True)]
+    alone = np.array([text is None for text in told], dtype=bool)
+    units = pd.Series([text or "" for text in told], dtype=object)
     place = units.groupby(units, sort=False).cumcount()
     key = hashlib.sha256(str(entropy).encode()).hexdigest()[:16]
-    chance = pd.util.hash_array((units.astype(str) + "/" + place.astype(str)).to_numpy(object), hash_key=key)
+    chance = pd.util.hash_array((units + "/" + place.astype(str)).to_numpy(object), hash_key=key)
     rank = pd.Series(chance).groupby(units, sort=False).rank(method="first")
-    return np.asarray(((rank <= most) | units.isna()).to_numpy(), dtype=bool)
+    return np.asarray((rank <= most).to_numpy() | alone, dtype=bool)

@@ -79,8 +79,8 @@ class Fitted:
             fresh = draw(again)
             made = pd.concat([made.drop(index=again), fresh.set_axis(again, axis=0)]).sort_index()
         raise Unusable(
-            ja="台帳の制約を満たす行がほとんど作れません。制約と項目の範囲が合っているか確かめてください。",
-            en="Hardly any row keeps the register's constraints; check them against the items' ranges.",
+            ja="台帳の制約を満たす行がほとんど作れません。制約と項目の範囲が合っているか確かめ、合っていれば epsilon を大きくするか項目を減らしてください。",
+            en="Hardly any row keeps the register's constraints; check them against the items' ranges, and where they fit use a larger epsilon or fewer items.",
         )
 
     def _bounded(self, homes: pd.DataFrame) -> pd.DataFrame:

@@ -60,8 +60,9 @@ SYNTHESISERS: dict[str, Synthesiser] = {
 # Far below one in the number of children; a third of a usual budget's, as composition shares it out, so that
 # a release of the budget's whole epsilon fits.
 DELTA = 3e-7
-# A constraint that leaves fewer of a draw's rows than this contradicts what the items are.
-ROUNDS = 60
+# Constraints that leave fewer rows than one in the product of these contradict what the items are.
+ROUNDS = 40
+MOST_DRAWN = 10
 
 
 @dataclass(frozen=True)
@@ -83,18 +84,19 @@ class Fitted:
         Rows that cannot be are drawn again; this looks at synthetic rows alone and costs no privacy.
         """
         constraints = within(self.task.constraints, items=list(self.task.columns))
-        kept, wanted = [], rows
+        kept, found, drawn = [], 0, 0
         for _ in range(ROUNDS):
-            made = self.sampler.sample(max(wanted, 1), order=order)
+            # As many as it will take if rows go on as they did: a table of much noise keeps few of them.
+            wanted = min((rows - found) * (drawn + 1) // (found + 1) + 1, MOST_DRAWN * rows + 1)
+            made = self.sampler.sample(wanted, order=order)
             made = public.bounded(made, columns=self.task.columns)
-            made = made[~broken(made, constraints=constraints)].head(wanted)
-            kept.append(made)
-            wanted -= len(made)
-            if not wanted:
+            kept.append(made[~broken(made, constraints=constraints)].head(rows - found))
+            found, drawn = found + len(kept[-1]), drawn + wanted
+            if found == rows:
                 return pd.concat(kept, ignore_index=True)
         raise Unusable(
-            ja="台帳の制約を満たす行がほとんど作れません。制約と項目の範囲が合っているか確かめてください。",
-            en="Hardly any row keeps the register's constraints; check them against the items' ranges.",
+            ja="台帳の制約を満たす行がほとんど作れません。制約と項目の範囲が合っているか確かめ、合っていれば epsilon を大きくするか項目を減らしてください。",
+            en="Hardly any row keeps the register's constraints; check them against the items' ranges, and where they fit use a larger epsilon or fewer items.",
         )
 
 

@@ -28,7 +28,7 @@ from workbench.privacy.synthesis.interface import silent
 from workbench.release import together
 from workbench.release.requests import Request
 from workbench.release.room import Room
-from workbench.release.split import PARTS, Flags, Numbers, Part, assign, held, spelled
+from workbench.release.split import PARTS, Flags, Numbers, Part, apart, assign, control, held, spelled
 from workbench.release.staged import (
     ALIGNMENT,
     DATA,
@@ -39,7 +39,8 @@ from workbench.release.staged import (
     SECRET,
     STEPS,
     Rows,
-    kept,
+    drawn_by,
+    split_key,
 )
 
 
@@ -103,38 +104,41 @@ class Draft:
         return frame
 
     @cached_property
-    def seed(self) -> bytes:
-        """The seed of the split, from the operating system in a real home; kept in the room."""
+    def key(self) -> bytes:
+        """
+        What households are drawn by. It stays in the room, and later releases of the same people keep it.
+
+        Were the same children split anew for each release, two releases would cut each other's classes, and
+        what one model was tested on the next would be trained on.
+        """
         if self.again is not None:
-            return bytes.fromhex(self.again["seed"])
+            return split_key(self.again)
+        earlier = next((one for one in self.before if self.same_people(one)), None)
+        if earlier is not None:
+            return split_key(together.released(earlier, room=self.room).secret)
         return self.room.home.entropy(f"split {self.room.project.purpose} {self.release}")
 
     @cached_property
     def split(self) -> "pd.Series[str]":
         project = self.room.project
-        return assign(
-            self.source,
-            person=project.person,
-            household=project.household,
-            time=project.time,
-            targets=project.targets,
-            test_share=project.test_share,
-            seed=self.seed,
-            kept=kept(self.room, self.split_of),
-        )
+        return assign(self.source, time=project.time, targets=project.targets, **self.drawn_by)
 
     @property
+    def drawn_by(self) -> dict[str, Any]:
+        """What decides which households are held back."""
+        return drawn_by(self.room, self.key)
+
+    @cached_property
     def held_back(self) -> Flags:
         """The rows of the households that are held back, whichever part a row is in."""
+        return held(self.source, **self.drawn_by)
+
+    @property
+    def control(self) -> Flags:
+        """The rows of the training part's periods whose households have nobody in it."""
         project = self.room.project
-        return held(
-            self.source,
-            person=project.person,
-            household=project.household,
-            test_share=project.test_share,
-            seed=self.seed,
-            kept=kept(self.room, self.split_of) or {},
-        )
+        tested = apart(self.source, self.held_back, person=project.person, household=project.household)
+        return control(self.source, tested, time=project.time, targets=project.targets)
 
     @cached_property
     def before(self) -> list[Request]:
@@ -145,18 +149,12 @@ class Draft:
             if request.purpose == self.room.project.purpose and request.protection in together.RECORD_LEVEL
         ]
 
-    @property
-    def split_of(self) -> str | None:
-        """The release whose split this one keeps: the first that named its people as this one does."""
-        if self.again is not None:
-            before: str | None = self.again["split_of"]
-            return before
-        if self.room.person is None:
-            return None
-        return next((one.id for one in self.before if self.same_people(one)), None)
-
     def same_people(self, request: Request) -> bool:
-        return together.released(request, room=self.room).key == self.room.person
+        """Whether an earlier release named its people as this one does."""
+        return (
+            self.room.person is not None
+            and together.released(request, room=self.room).key == self.room.person
+        )
 
     @cached_property
     def model(self) -> Rows | None:
@@ -260,8 +258,7 @@ class Draft:
         secret = {
             "table": self.room.project.source,
             "source": digest_of(self.room.home.raw / f"{self.room.project.source}.parquet"),
-            "seed": self.seed.hex(),
-            "split_of": self.split_of,
+            "split_key": self.key.hex(),
             "person": self.room.person,
             "levels": {item: list(level) for item, level in levels.items()},
             "search": dict(search) if search else None,

@@ -61,8 +61,7 @@ def synthetic(draft: Draft) -> None:
         {
             "table": draft.room.project.source,
             "person": draft.room.person,
-            "seed": draft.seed.hex(),
-            "split_of": draft.split_of,
+            "split_key": draft.key.hex(),
             "release": draft.release,
             "method": draft.method,
             "promise": promise,
