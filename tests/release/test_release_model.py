@@ -12,8 +12,10 @@ from workbench.release import catalogue, registry
 from workbench.release.moves import State
 from workbench.release.staged import Rows
 from workbench.riskflag import export
+from workbench.riskflag.define import Definition
 from workbench.riskflag.flag import RiskFlag
 from workbench.riskflag.part import Source, read_part
+from workbench.riskflag.stability import refit_as
 from workbench.scoring.scorer import EVALUATION, GOLDEN, MODEL, REASONS, RECODE
 
 FEATURES = ["grade", "hh_type", "eq_income", "absent_days"]
@@ -50,12 +52,12 @@ def files(candidate_files):
     return dict(candidate_files)
 
 
-def candidate(town, *, groups=("sex",), min_cell=10, features=FEATURES, **changes):
+def candidate(town, *, groups=("sex",), min_cell=10, features=FEATURES, refits=2, **changes):
     """What a notebook would hand in, as files by path."""
     train, test = parts(town)
     defined = flag(**changes)
     fitted = defined.fit(train, LogisticRegression(), features=features)
-    report = defined.evaluate(fitted, test, groups=list(groups), min_cell=min_cell)
+    report = defined.evaluate(fitted, test, groups=list(groups), min_cell=min_cell, refits=refits)
     return export.candidate_files(fitted, report, version="1.0.0", notebook=NOTEBOOK)
 
 
@@ -131,7 +133,7 @@ def test_attack_points_changed_after_the_evaluation(admitted, files):
 
 
 def test_attack_a_better_evaluation_than_it_has(admitted, files):
-    files = changed(files, EVALUATION, lambda data: data.update(observed_to_expected=1.0))
+    files = changed(files, EVALUATION, lambda data: data.update(average_precision=1.0))
 
     assert "evaluation" in failing(admitted, files)
 
@@ -249,7 +251,8 @@ def test_points_changed_by_hand_in_an_honest_way_are_for_a_reviewer(admitted, fi
     data = json.loads(files[MODEL])
     data["base"] += 5
     model = models.build(data)
-    again = evaluate(model, flag(), train=train, test=test, by=["sex"])
+    refit = refit_as(flag(), json.loads(files[export.DEFINITION])["training"])
+    again = evaluate(model, flag(), train=train, test=test, by=["sex"], refit=refit, refits=2)
     files = {
         **files,
         MODEL: rfc8785.dumps(data).decode(),
@@ -276,3 +279,49 @@ def test_when_the_source_has_moved_on_households_are_for_a_reviewer(admitted, fi
     store.put("child_year", frame, Receipt(rows=len(frame), columns=tuple(frame.columns)))
 
     assert verdicts(admitted, files)["smallest_cell"] == "review"
+
+
+def test_attack_the_outcome_itself_as_a_feature(admitted):
+    """A notebook that was changed to let it through; this room checks every feature itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Definition, "check_item", lambda *_, **__: None)
+        files = candidate(admitted, features=[*FEATURES, "absent_30d"])
+
+    assert "dated_before" in failing(admitted, files)
+
+
+def test_attack_sentences_of_ones_own_among_the_refits(admitted, files):
+    """Refits may differ by a rounding elsewhere; words in their place may not."""
+
+    def write(data):
+        data["stability"]["strip"] = ["児童 C000010 は 31 日欠席"]
+
+    assert "evaluation" in failing(admitted, changed(files, EVALUATION, write))
+
+
+def test_attack_a_note_of_ones_own(admitted, files):
+    def write(data):
+        data["notes"].append({"section": 9, "ja": "安心です", "en": "safe"})
+
+    assert "evaluation" in failing(admitted, changed(files, EVALUATION, write))
+
+
+def test_refits_that_round_otherwise_are_looked_at_and_not_refused(admitted, files):
+    def round_otherwise(data):
+        data["stability"]["strip"] = [0.5] * len(data["stability"]["strip"])
+
+    found = verdicts(admitted, changed(files, EVALUATION, round_otherwise))
+
+    assert found["evaluation"] == "review"
+
+
+def test_attack_work_without_end_for_the_room_that_checks(admitted, files):
+    files = changed(files, EVALUATION, lambda data: data.update(refits=10**9))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "REFITS", 1)
+        assert "evaluation" in failing(admitted, files)
+
+
+def test_few_refits_are_a_question_to_the_reviewers(admitted, files):
+    assert verdicts(admitted, files)["steady"] == "review"

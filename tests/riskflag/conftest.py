@@ -37,6 +37,7 @@ DICTIONARY = {
         item("school_aid", "就学援助", "flag", role="sensitive"),
         item("registered", "要対協の登録", "flag", role="sensitive"),
         item("district", "学区", "code", role="quasi_identifier"),
+        item("bullied_later", "翌年度のいじめ認知", "flag"),
         item("absent_30d_next_year", "翌年度30日以上欠席", "flag"),
         item("poverty", "生活困窮", "flag"),
         item("note", "自由記述", "text"),

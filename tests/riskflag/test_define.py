@@ -1,5 +1,7 @@
 """A definition that could not be right is refused where it is written."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,11 @@ def test_a_definition_is_read_back_as_it_was_written():
         title={"ja": "登校の支援確認候補", "en": "School attendance"},
         excluded={"registered": ("yes",)},
         known="registered",
+        outcome={"ja": "学校の出席簿", "en": "School attendance books"},
+        decided={"ja": "こども政策課が訪問体制から決めた", "en": "Chosen by the section from its visits"},
+        contact={"ja": "こども政策課", "en": "Children's policy section"},
+        practice=["absent_days"],
+        review_on="2027-03-31",
     )
 
     assert Definition.from_json(definition.to_json()).to_json() == definition.to_json()
@@ -53,6 +60,17 @@ def test_an_item_declared_to_be_measured_after_the_index_date_is_refused(diction
         Definition(**GOOD, after_index=["absent_days"]).check_features(["absent_days"], dictionary=dictionary)
 
 
+def test_attack_an_outcome_that_is_no_target_of_this_project_as_a_feature(train):
+    """Another year's outcome is dated by the register, whatever the project looks for."""
+    later = replace(train.dictionary["bullied_later"], after_index=True)
+    dictionary = Dictionary({**train.dictionary.entries, "bullied_later": later}, targets=())
+
+    with pytest.raises(Refused, match="基準日より後"):
+        Definition(**GOOD).check_features(["sex", "bullied_later"], dictionary=dictionary)
+    with pytest.raises(Refused, match="基準日より後"):
+        Definition(**GOOD, excluded={"bullied_later": ["yes"]}).check_features(["sex"], dictionary=dictionary)
+
+
 def test_a_condition_is_held_to_the_same_rules_as_a_feature(dictionary):
     with pytest.raises(Refused):
         Definition(**GOOD, excluded={"poverty": ["yes"]}).check_features(["sex"], dictionary=dictionary)
@@ -79,6 +97,11 @@ def test_no_features_or_the_same_twice_is_refused(dictionary, features):
         {"capacity": float("nan")},
         {"tie_rule": "first come"},
         {"excluded": {"absent_30d_next_year": ["yes"]}},
+        {"decided": {"ja": "ハイリスク児を全員訪問するため"}},
+        {"contact": {"fr": "mairie"}},
+        {"outcome": {"ja": "x" * 401}},
+        {"review_on": "next spring"},
+        {"review_on": 20270331},
     ],
 )
 def test_a_definition_that_cannot_be_right_is_refused(changed):

@@ -33,7 +33,7 @@ def fitted(train):
 
 @pytest.fixture(scope="module")
 def report(fitted, test):
-    return FLAG.evaluate(fitted, test, groups=GROUPS)
+    return FLAG.evaluate(fitted, test, groups=GROUPS, refits=2)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import BernoulliNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from workbench.errors import Refused
@@ -139,14 +144,34 @@ def test_a_count_that_is_mostly_zero_still_tells_those_apart_who_stand_out(make_
     assert model.features[0].edges == (30.0,)
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [RandomForestClassifier(), DecisionTreeClassifier(), make_pipeline(LogisticRegression()), object()],
-    ids=["forest", "tree", "pipeline", "anything"],
-)
-def test_what_integers_cannot_hold_is_refused_and_the_nearest_named(train, estimator):
-    with pytest.raises(Refused, match="LogisticRegression"):
+class Clever(LogisticRegression):
+    """Whoever inherits may compute something else."""
+
+
+REFUSED = {
+    "a support vector machine": (SVC(), "HistGradientBoostingClassifier"),
+    "neighbours": (KNeighborsClassifier(), "RandomForestClassifier"),
+    "a network": (MLPClassifier(), "ExplainableBoostingClassifier"),
+    "a search": (GridSearchCV(LogisticRegression(), {}), "best_estimator_"),
+    "a calibration of several": (CalibratedClassifierCV(LogisticRegression()), "ensemble=False"),
+    "a calibration of nobody knows what": (CalibratedClassifierCV(ensemble=False), "LogisticRegression"),
+    "a calibration of Bayes": (CalibratedClassifierCV(BernoulliNB(), ensemble=False), "uncalibrated"),
+    "another loss": (GradientBoostingClassifier(loss="exponential"), "log_loss"),
+    "an own start": (GradientBoostingClassifier(init=LogisticRegression()), "init"),
+    "an own generator": (DecisionTreeClassifier(random_state=np.random.RandomState(1)), "seed"),
+    "its own class": (Clever(), "LogisticRegression"),
+    "anything": (object(), "LogisticRegression"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_integers_cannot_hold_is_refused_and_the_nearest_named(train, case):
+    estimator, nearest = REFUSED[case]
+    with pytest.raises(Refused) as refusal:
         fit(FLAG, train, estimator, features=FEATURES)
+
+    assert nearest in refusal.value.en
+    assert refusal.value.ja != refusal.value.en
 
 
 def test_an_estimator_that_only_looks_like_a_logistic_regression_is_refused(train):

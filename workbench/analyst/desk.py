@@ -19,7 +19,7 @@ from workbench.artifact.verifying import Trusted, verify_bundle
 from workbench.errors import Unprotected, Untrusted
 from workbench.riskflag.export import candidate_files
 from workbench.riskflag.flag import FittedFlag
-from workbench.riskflag.report import Report
+from workbench.riskflag.page import Report
 
 TRUST = "WORKBENCH_TRUST"
 DATASETS = Path("/datasets")

@@ -42,7 +42,8 @@ class Item:
 
     `values` are the codes of a category with their labels; `minimum` and `maximum` are inclusive, ISO
     dates for a date; `harmful_values` are those whose disclosure harms; `special_care` marks 要配慮個人情報;
-    `justification` is one reason, or one for each target.
+    `justification` is one reason, or one for each target; `after_index` marks what
+    happens only after the index date: it can be an outcome and never a feature.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Item:
     hierarchy: str | None = None
     harmful_values: tuple[str, ...] = ()
     special_care: bool = False
+    after_index: bool = False
     source_process: str = ""
     original_purpose: str = ""
     justification: str | Mapping[str, str] = ""

@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.release import checks_columns as columns
+from workbench.release import checks_evaluation as evaluation
 from workbench.release import checks_model as model
 from workbench.release import checks_promise as promise
 from workbench.release import checks_rows as rows
@@ -164,6 +165,9 @@ MODEL: dict[str, Check] = {
     RELEASE_ADMITTED: Check(
         Text("学習に使ったデータ", "Trained on an admitted release"), model.release_admitted, gate=True
     ),
+    "dated_before": Check(
+        Text("基準日より前の項目だけか", "Items from before the index date"), evaluation.dated_before
+    ),
     "protection": Check(Text("学習データの保護方法", "Protection of the training data"), model.protection),
     "recoding": Check(Text("変換表の引継ぎ", "Carries its release's recoding"), model.recoding),
     "made_again": Check(
@@ -186,6 +190,7 @@ MODEL: dict[str, Check] = {
             "none",
         ),
     ),
+    "steady": Check(Text("候補の安定", "Steadiness of the candidates"), evaluation.steady),
     "groups": Check(Text("集団ごとの見逃しと空振り", "Missed and false alarms by group"), model.groups),
     "smallest_cell": Check(
         Text("点数のもとになる人数", "Smallest cell"),

@@ -12,6 +12,7 @@ from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from workbench.release import plots
+from workbench.riskflag import page as evaluation
 
 TEMPLATE = "report.html.j2"
 METRICS = "metrics.html.j2"
@@ -20,7 +21,15 @@ METRICS = "metrics.html.j2"
 def render(report: Mapping[str, Any], *, language: str = "ja") -> str:
     """The page of `report`; `language` is the one shown first."""
     template = environment().get_template(TEMPLATE)
-    return str(template.render(report=report, charts=charts(report), first=language))
+    return str(
+        template.render(report=report, charts=charts(report), evaluated=evaluated(report), first=language)
+    )
+
+
+def evaluated(report: Mapping[str, Any]) -> str:
+    """A model's evaluation in its sections; nothing for another kind of release."""
+    data = report.get("evaluation")
+    return evaluation.fragment(data, labels=data["labels"]) if data else ""
 
 
 def render_metrics(measured: Mapping[str, Any], *, language: str = "ja") -> str:

@@ -20,6 +20,7 @@ from workbench.release.staged import ALIGNMENT, LADDERS, PART, Rows
 from workbench.release.staged_model import Candidate
 from workbench.release.staged_synthetic import Synthetic
 from workbench.release.staged_tables import Tables
+from workbench.riskflag.report import labels_of
 
 
 def row_sections(rows: Rows, found: Found) -> dict[str, Any]:
@@ -209,10 +210,9 @@ def joined(labels: list[Text]) -> Text:
 
 
 def model_sections(candidate: Candidate, _: Found) -> dict[str, Any]:
-    """The evaluation as run again in this room."""
-    known = candidate.train.dictionary
-    labels = {item: dict(known[item].label) for item in candidate.evaluated.get("groups", {})}
-    return {"evaluation": {**candidate.evaluated, "labels": labels}}
+    """The evaluation as run again in this room, with the words of its items."""
+    data = candidate.evaluated
+    return {"evaluation": {**data, "labels": labels_of(data, candidate.train.dictionary)}}
 
 
 def model_provenance(candidate: Candidate) -> dict[str, Any]:

@@ -7,6 +7,7 @@ target, and show only sums of cells: then no two tables of a report differ by a 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -73,3 +74,33 @@ def summed(scores: Integers, labels: Labels, cuts: Sequence[int]) -> list[Cell]:
         flagged, found, above = flagged + children, found + positives, float(cut)
         cells.append(Cell(cut, children, positives, flagged, found))
     return cells
+
+
+def share(count: int, total: int, *, min_cell: int) -> dict[str, Any]:
+    """
+    A share to the whole per cent; with few children on one side only which side that is.
+
+    To the per cent and not to the child: two shares of one report must not differ by a child or two.
+    """
+    if count < min_cell:
+        return {"share": None, "few": "inside"}
+    if total - count < min_cell:
+        return {"share": None, "few": "outside"}
+    return {"share": round(count / total, 2), "few": None}
+
+
+def tell_apart(one: Labels, other: Labels, labels: Labels, *, min_cell: int) -> bool:
+    """
+    Whether showing both sets of children would describe the few by which they differ.
+
+    Where one set lies within the other, their counts can be subtracted; where neither does, they cannot.
+    """
+    return any(
+        not (inner & ~outer).any() and (outer & ~inner).any() and few(outer & ~inner, labels, min_cell)
+        for inner, outer in ((one, other), (other, one))
+    )
+
+
+def few(mask: Labels, labels: Labels, min_cell: int) -> bool:
+    """Whether fewer than `min_cell` of either outcome are in `mask`."""
+    return min(int(labels[mask].sum()), int((~labels[mask]).sum())) < min_cell

@@ -9,6 +9,7 @@ thing the integer model cannot hold.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -42,6 +43,12 @@ class Definition:
     map items to the levels that decide who is considered. `positive` is the target's value that the flag
     looks for; `reference` the column that names a row when records are scored. `known` names an item that is "yes" for
     children some office already knows; `after_index` further items measured after the index date.
+
+    The rest is what a reader of the evaluation asks for and no table can tell, each in {"ja": …, "en": …}:
+    `outcome` how the target comes to be recorded, by whom and how late; `decided` who chose the capacity
+    and why; `contact` who answers questions and objections. `practice` names the items by which the office
+    orders its visits today, `review_on` the day by which the flag is looked at again. What is left out is
+    said to be left out.
     """
 
     name: str
@@ -59,6 +66,11 @@ class Definition:
     after_index: Sequence[str] = ()
     tie_rule: str = "leave_out"
     poverty_items: Sequence[str] = POVERTY_ITEMS
+    outcome: Mapping[str, str] = field(default_factory=dict)
+    decided: Mapping[str, str] = field(default_factory=dict)
+    contact: Mapping[str, str] = field(default_factory=dict)
+    practice: Sequence[str] = ()
+    review_on: str | None = None
 
     def __post_init__(self) -> None:
         for rule in RULES:
@@ -90,6 +102,10 @@ class Definition:
             "excluded": {item: list(levels) for item, levels in self.excluded.items()},
             "after_index": list(self.after_index),
             "poverty_items": list(self.poverty_items),
+            "outcome": dict(self.outcome),
+            "decided": dict(self.decided),
+            "contact": dict(self.contact),
+            "practice": list(self.practice),
         }
 
     @classmethod
@@ -119,7 +135,7 @@ class Definition:
                 ja=f"「{item}」は予測の対象です。特徴量から外してください。",
                 en=f"'{item}' is what the flag looks for; leave it out of the features.",
             )
-        if item in dictionary.targets or item in self.after_index:
+        if entry.after_index or item in dictionary.targets or item in self.after_index:
             raise Refused(
                 ja=f"「{item}」は基準日より後の情報です。基準日に分かっている項目だけを使ってください。",
                 en=f"'{item}' is dated after the index date; use only what is known on that day.",
@@ -145,12 +161,31 @@ def check_name(definition: Definition) -> None:
         )
 
 
+# What an analyst says in own words, in both languages.
+SAID = ("title", "horizon", "outcome", "decided", "contact")
+LONGEST = 400
+
+
 def check_words(definition: Definition) -> None:
-    for place, text in {
-        "name": definition.name,
-        **{f"title.{k}": v for k, v in definition.title.items()},
-    }.items():
-        refuse_banned(text, place=place)
+    refuse_banned(definition.name, place="name")
+    for name in SAID:
+        for language, text in getattr(definition, name).items():
+            if language not in ("ja", "en") or not isinstance(text, str) or len(text) > LONGEST:
+                raise Refused(
+                    ja=f"{name} は {{'ja': '…', 'en': '…'}} の形で、それぞれ{LONGEST}字以内で書いてください。",
+                    en=f"Write {name} as {{'ja': '...', 'en': '...'}}, each of at most {LONGEST} characters.",
+                )
+            refuse_banned(text, place=f"{name}.{language}")
+
+
+def check_review(definition: Definition) -> None:
+    try:
+        date.fromisoformat(definition.review_on or "2000-01-01")
+    except (TypeError, ValueError):
+        raise Refused(
+            ja="review_on は見直す日を 2027-03-31 のように書いてください。",
+            en="Write review_on as the day of the next review, such as 2027-03-31.",
+        ) from None
 
 
 def check_capacity(definition: Definition) -> None:
@@ -179,4 +214,4 @@ def check_target(definition: Definition) -> None:
         )
 
 
-RULES = (check_name, check_words, check_capacity, check_tie_rule, check_target)
+RULES = (check_name, check_words, check_capacity, check_tie_rule, check_target, check_review)

@@ -13,7 +13,11 @@ NUMERIC = ("integer", "number")
 
 @dataclass(frozen=True)
 class Entry:
-    """One item: its words, its kind, and the values it can take."""
+    """
+    One item: its words, its kind, the values it can take, the office it comes from.
+
+    `after_index` marks what happens only after the index date.
+    """
 
     name: str
     label: Mapping[str, str]
@@ -23,6 +27,8 @@ class Entry:
     minimum: float | None = None
     maximum: float | None = None
     unit: str | None = None
+    holder: str = ""
+    after_index: bool = False
 
     def value_label(self, value: str, *, language: str) -> str:
         """The words for a value; the value itself where the dictionary has none."""
@@ -81,4 +87,6 @@ def entry_of(data: Mapping[str, Any]) -> Entry:
         minimum=number("minimum"),
         maximum=number("maximum"),
         unit=data.get("unit"),
+        holder=str(data.get("holder", "")),
+        after_index=data.get("after_index") is True,
     )

@@ -22,8 +22,9 @@ from workbench.riskflag.evaluate import digest_of, evaluate
 from workbench.riskflag.explain import reason_texts
 from workbench.riskflag.flag import FittedFlag
 from workbench.riskflag.inputs import golden_rows, input_contract
+from workbench.riskflag.page import Report
 from workbench.riskflag.part import Part
-from workbench.riskflag.report import Report
+from workbench.riskflag.stability import REFITS, refit_as
 from workbench.scoring import model as models
 from workbench.scoring import plain_json
 from workbench.scoring.model import Model
@@ -136,8 +137,19 @@ def evaluated_again(folder: Path, *, train: Part, test: Part, min_cell: int) -> 
     Equal to the candidate's evaluation.json, digit by digit, when the candidate told the truth.
     """
     definition, model, claimed = read_candidate(folder)
-    by = claimed.get("by", [])
-    again = evaluate(model, definition, train=train, test=test, by=by, min_cell=min_cell)
+    record = plain_json.read((folder / DEFINITION).read_bytes(), name="definition.json")["training"]
+    refits = claimed.get("refits")
+    again = evaluate(
+        model,
+        definition,
+        train=train,
+        test=test,
+        by=claimed.get("by", []),
+        min_cell=min_cell,
+        refit=refit_as(definition, record),
+        # Another's number of refits is work for this room, and is bounded here.
+        refits=refits if isinstance(refits, int) and 0 <= refits <= REFITS else REFITS,
+    )
     # Through the bytes, so that both sides have the numbers JSON has.
     plain: dict[str, Any] = json.loads(rfc8785.dumps(again))
     return plain

@@ -17,9 +17,11 @@ from workbench.riskflag.define import Definition
 from workbench.riskflag.dictionary import NOT_RECORDED
 from workbench.riskflag.evaluate import MIN_CELL, evaluate
 from workbench.riskflag.guarantee import sentence
+from workbench.riskflag.page import Report
 from workbench.riskflag.part import Part
 from workbench.riskflag.plotting import Plot, japanese_font
-from workbench.riskflag.report import Report
+from workbench.riskflag.report import labels_of
+from workbench.riskflag.stability import REFITS, refit_as
 from workbench.riskflag.train import MIN_CELL as LEAST_ROWS
 from workbench.riskflag.train import Training, train
 from workbench.scoring.model import Feature, Model
@@ -97,7 +99,7 @@ class RiskFlag(Definition):
         part: Part,
         estimator: Any,
         *,
-        features: Sequence[str],
+        features: Sequence[str] | None = None,
         edges: Mapping[str, Sequence[float]] | None = None,
         min_cell: int = LEAST_ROWS,
         seed: int = 0,
@@ -109,29 +111,32 @@ class RiskFlag(Definition):
         return FittedFlag(definition=self, model=model, training=training, part=part)
 
     def evaluate(
-        self, model: FittedFlag, part: Part, *, groups: Sequence[str] = (), min_cell: int = MIN_CELL
+        self,
+        model: FittedFlag,
+        part: Part,
+        *,
+        groups: Sequence[str] = (),
+        min_cell: int = MIN_CELL,
+        refits: int = REFITS,
     ) -> Report:
-        """Evaluate the compiled model on the test part of the dataset it was trained on."""
+        """
+        Evaluate the compiled model on the test part of the dataset it was trained on.
+
+        `refits` is how often it is fitted again to see who stays flagged; fewer are quicker while trying.
+        """
         if part.source != model.part.source or part.name == model.part.name:
             raise Refused(
                 ja="評価には、学習に使ったデータセットの検証用（test）を渡してください。",
                 en="Evaluate on the test part of the dataset the model was trained on.",
             )
         data = evaluate(
-            model.model, model.definition, train=model.part, test=part, by=groups, min_cell=min_cell
+            model.model,
+            model.definition,
+            train=model.part,
+            test=part,
+            by=groups,
+            min_cell=min_cell,
+            refit=refit_as(model.definition, model.training.to_json()),
+            refits=refits,
         )
-        return Report(data, labels={item: level_labels(part, item) for item in groups})
-
-
-def level_labels(part: Part, item: str) -> dict[str, str]:
-    """An item's levels in words for tables, and under "" its own label."""
-    if item not in part.dictionary:
-        return {}
-    entry = part.dictionary[item]
-    both = {
-        value: " / ".join(
-            dict.fromkeys(entry.value_label(value, language=language) for language in ("ja", "en"))
-        )
-        for value in (*entry.values, "yes", "no")
-    }
-    return {**both, "": f"{entry.label['ja']} / {entry.label['en']}"}
+        return Report(data, labels=labels_of(data, part.dictionary))
