@@ -1,5 +1,5 @@
 """
-Training: a scikit-learn logistic regression on the one-hot generalised categories, compiled to integers.
+Training: an estimator fitted on generalised items, compiled to integers.
 
 Single thread and a named seed, so that the same part gives the same model. Whatever the integer model
 cannot hold is refused before anything is fitted, naming the nearest thing that it can. The compiled model
@@ -13,35 +13,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from workbench.errors import Refused
-from workbench.riskflag.binning import Binned, bin_item, counts_of
+from workbench.riskflag.binning import bin_item
+from workbench.riskflag.compilers import experts, trees
+from workbench.riskflag.compilers.calibrated import recalibrated
+from workbench.riskflag.compilers.compiled import MILLI, Compiled, Floats, log_odds
 from workbench.riskflag.define import Definition
+from workbench.riskflag.design import Design, design_of
+from workbench.riskflag.estimators import BY_SHARE, WRITTEN, described, inner, refuse_unheld, way_of
 from workbench.riskflag.part import Part
 from workbench.riskflag.population import Considered, considered
 from workbench.scoring import engine
-from workbench.scoring.model import Feature, Model, Threshold
+from workbench.scoring.engine import Integers
+from workbench.scoring.model import Capacity, Feature, Model, Threshold
 
-MILLI = 1000
-# Odds of 160,000 to one: no item that was known beforehand decides that much.
-LARGEST = 12_000
 # Rows, not children: a panel has a row for each child and year, and brothers and sisters share a household,
 # so that a hundred rows of a rare level are seldom fewer than ten households.
 MIN_CELL = 100
 MIN_OUTCOMES = 10
-
-# What is asked for most, and what the integer model can hold instead.
-NEAREST = {
-    "RandomForestClassifier": ("決定木の集まり", "a forest"),
-    "ExtraTreesClassifier": ("決定木の集まり", "a forest"),
-    "HistGradientBoostingClassifier": ("勾配ブースティング", "gradient boosting"),
-    "GradientBoostingClassifier": ("勾配ブースティング", "gradient boosting"),
-    "DecisionTreeClassifier": ("決定木", "a tree"),
-    "MLPClassifier": ("ニューラルネットワーク", "a neural network"),
-    "SVC": ("サポートベクターマシン", "a support vector machine"),
-    "Pipeline": ("前処理を含むパイプライン", "a pipeline with its own preprocessing"),
-}
 
 
 @dataclass(frozen=True)
@@ -89,7 +79,7 @@ def train(
     part: Part,
     estimator: Any,
     *,
-    features: Sequence[str],
+    features: Sequence[str] | None = None,
     edges: Mapping[str, Sequence[float]] | None = None,
     min_cell: int = MIN_CELL,
     seed: int = 0,
@@ -97,43 +87,48 @@ def train(
     """
     Fit a copy of `estimator` on the part and compile it.
 
-    `edges` sets the intervals of numbers where the round quantiles are not wanted. Raises Refused for an
-    estimator or a feature the integer model cannot hold, and where there is too little to learn from.
+    `edges` sets the intervals of numbers where the round quantiles are not wanted. What an expert wrote
+    names its own items and thresholds. Raises Refused for an estimator or a feature the integer model
+    cannot hold, and where there is too little to learn from.
     """
     refuse_unheld(estimator)
-    definition.check_features(features, dictionary=part.dictionary)
+    written = type(estimator).__name__ in WRITTEN
+    items = estimator.items if written else asked_for(features)
+    definition.check_features(items, dictionary=part.dictionary)
     among = considered(definition, part)
     refuse_too_few(among)
-    chosen = dict(edges or {})
-    binned = [bin_item(among.part, item, min_cell=min_cell, edges=chosen.get(item)) for item in features]
-    design = one_hot(binned)
-    fitted, notes = fit(estimator, design, among.labels, seed=seed)
-    model = compile_linear(definition, binned, fitted, among=among)
+    chosen = dict((estimator.edges() if written else edges) or {})
+    # An expert's thresholds and levels are not learnt from anybody's row.
+    least = 0 if written else min_cell
+    binned = [bin_item(among.part, item, min_cell=least, edges=chosen.get(item)) for item in items]
+    design = design_of(binned, how=way_of(estimator).reads)
+    copy, parameters = configured(estimator, design, seed=seed)
+    fitted, notes = (copy, ()) if written else fit(copy, given_to(copy, design), among.labels)
+    found = compiled(fitted, design)
+    model = at_capacity(model_of(definition, design, stood_for(found, written, design, among)), among)
+    said = engine.milli_logits(model, scores_of(model, among)) if written else said_by(fitted, design)
     training = Training(
         estimator=type(estimator).__name__,
-        parameters=plain_parameters(fitted),
-        features=tuple(features),
+        parameters=parameters,
+        features=tuple(items),
         seed=seed,
-        min_cell=min_cell,
+        min_cell=least,
         rows=len(among.labels),
         positives=int(among.labels.sum()),
         edges=chosen,
         notes=(*(note for each in binned for note in each.notes), *notes),
-        compiled=compare(model, fitted.decision_function(design), among),
+        compiled=compare(model, said, among),
     )
     return model, training
 
 
-def refuse_unheld(estimator: Any) -> None:
-    """Raise Refused unless the estimator is scikit-learn's logistic regression."""
-    kind = type(estimator)
-    if kind.__name__ == "LogisticRegression" and kind.__module__.startswith("sklearn."):
-        return
-    ja, en = NEAREST.get(kind.__name__, (f"{kind.__name__}", f"{kind.__name__}"))
-    raise Refused(
-        ja=f"{ja}は整数の判定モデルに入れられません。LogisticRegression() を使い、数値の項目は edges={{…}} で区間を細かくしてください。",
-        en=f"The integer model cannot hold {en}; use LogisticRegression(), with finer intervals for numbers through edges={{...}}.",
-    )
+def asked_for(features: Sequence[str] | None) -> Sequence[str]:
+    if not features:
+        raise Refused(
+            ja="使う項目を features=[…] で指定してください。",
+            en="Say which items to use with features=[...].",
+        )
+    return features
 
 
 def refuse_too_few(among: Considered) -> None:
@@ -145,36 +140,101 @@ def refuse_too_few(among: Considered) -> None:
         )
 
 
-def one_hot(binned: Sequence[Binned]) -> sparse.csr_matrix:
-    """A column for each coefficient of each item."""
-    blocks = []
-    for each in binned:
-        column = np.array(each.group, dtype=np.int64)[each.places % len(each.group)]
-        rows = np.arange(len(column))
-        blocks.append(sparse.csr_matrix((np.ones(len(rows)), (rows, column)), shape=(len(rows), each.width)))
-    return sparse.csr_matrix(sparse.hstack(blocks))
+def configured(estimator: Any, design: Design, *, seed: int) -> tuple[Any, dict[str, Any]]:
+    """A copy on one thread with the seed by name, and its settings as plain data."""
+    from sklearn.base import clone
+
+    if type(estimator).__name__ in WRITTEN:
+        return estimator, described(estimator)
+    copy = clone(estimator)
+    for one in dict.fromkeys([copy, inner(copy)]):
+        settings = one.get_params(deep=False)
+        if "random_state" in settings and settings["random_state"] is None:
+            one.set_params(random_state=seed)
+        if "n_jobs" in settings:
+            # Threads add in another order each time, and a sum of floats with them.
+            one.set_params(n_jobs=None if settings["n_jobs"] is None else 1)
+    parameters = described(copy)
+    coded = [place for place, column in enumerate(design.columns) if column.coded]
+    kind = type(inner(copy)).__name__
+    if kind == "HistGradientBoostingClassifier":
+        inner(copy).set_params(categorical_features=coded or None)
+    if kind == "ExplainableBoostingClassifier":
+        kinds = ["nominal" if column.coded else "continuous" for column in design.columns]
+        copy.set_params(feature_types=kinds)
+    return copy, parameters
+
+
+def given_to(estimator: Any, design: Design) -> Any:
+    """The training rows as this estimator reads them."""
+    kind = type(inner(estimator)).__name__
+    if kind in ("LogisticRegression", "BernoulliNB"):
+        return design.sparse
+    if kind != "ExplainableBoostingClassifier":
+        return design.matrix
+    rows = design.matrix.astype(object)
+    for place, column in enumerate(design.columns):
+        if column.coded:
+            rows[:, place] = [str(int(value)) for value in rows[:, place]]
+    return rows
 
 
 def fit(
-    estimator: Any, design: sparse.csr_matrix, labels: npt.NDArray[np.bool_], *, seed: int
+    estimator: Any, rows: Any, labels: npt.NDArray[np.bool_]
 ) -> tuple[Any, tuple[Mapping[str, str], ...]]:
-    """A fitted copy, on one thread; a fit that did not settle is refused."""
-    from sklearn.base import clone
+    """Fit on one thread; a fit that did not settle is refused."""
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    copy = clone(estimator)
-    copy.set_params(n_jobs=None, random_state=seed if copy.random_state is None else copy.random_state)
     with warnings.catch_warnings(), threadpool_limits(limits=1):
         warnings.simplefilter("error", ConvergenceWarning)
+        # interpret warns that its pages cannot draw missing values; ours can.
+        warnings.filterwarnings("ignore", message="Missing values detected")
         try:
-            copy.fit(design, labels)
+            estimator.fit(rows, labels)
         except ConvergenceWarning:
             raise Refused(
                 ja="学習が収束しませんでした。LogisticRegression(max_iter=1000) のように回数を増やしてください。",
                 en="The fit did not settle; allow more steps, as in LogisticRegression(max_iter=1000).",
             ) from None
-    return copy, BALANCED if copy.class_weight is not None else ()
+    weighted = getattr(inner(estimator), "class_weight", None) is not None
+    return estimator, BALANCED if weighted and inner(estimator) is estimator else ()
+
+
+def compiled(fitted: Any, design: Design) -> Compiled:
+    """The estimator in whole numbers; inside a calibration, with its table."""
+    way = way_of(fitted)
+    if inner(fitted) is fitted:
+        return way.compile(fitted, design)
+    (one,) = fitted.calibrated_classifiers_
+    inside, (calibrator,) = one.estimator, one.calibrators
+    if type(inside).__name__ not in BY_SHARE:
+        return recalibrated(way.compile(inside, design), calibrator)
+    estimators = getattr(inside, "estimators_", [inside])
+    return recalibrated(trees.votes(estimators, design), calibrator)
+
+
+def stood_for(found: Compiled, written: bool, design: Design, among: Considered) -> Compiled:
+    """`found`; with what its points stood for in training, where an expert wrote them."""
+    if not written:
+        return found
+    bare = Model("", "", "", found.base, shapes(design, found), Threshold(0, NOWHERE, ""), **forms(found))
+    return experts.observed(found, scores_of(bare, among), among.labels)
+
+
+NOWHERE = Capacity(children=0)
+
+
+def said_by(fitted: Any, design: Design) -> Floats:
+    """The estimator's own log-odds of the training rows."""
+    rows = given_to(fitted, design)
+    if hasattr(fitted, "decision_function"):
+        return np.asarray(fitted.decision_function(rows), dtype=np.float64)
+    return log_odds(fitted.predict_proba(rows)[:, 1]) / MILLI
+
+
+def scores_of(model: Model, among: Considered) -> Integers:
+    return engine.score(model, among.part.table(model.items)).scores
 
 
 BALANCED = (
@@ -185,24 +245,28 @@ BALANCED = (
 )
 
 
-def compile_linear(
-    definition: Definition, binned: Sequence[Binned], fitted: Any, *, among: Considered
-) -> Model:
-    """
-    The integer model of a fitted logistic regression.
+def model_of(definition: Definition, design: Design, found: Compiled) -> Model:
+    """The model of a compiled estimator, its threshold still to be set."""
+    model = draft(definition, base=found.base, features=shapes(design, found))
+    return replace(model, **forms(found))
 
-    Each item is centred on its training mean, so that a contribution says how far a child stands from
-    the average child; the means go to the base, and no score changes.
-    """
-    base = whole(float(fitted.intercept_[0]))
-    features, start = [], 0
-    for each in binned:
-        coefficients = [whole(value) for value in fitted.coef_[0][start : start + each.width]]
-        start += each.width
-        feature, shift = centred(each, coefficients)
-        features.append(feature)
-        base += shift
-    return at_capacity(draft(definition, base=base, features=tuple(features)), among)
+
+def shapes(design: Design, found: Compiled) -> tuple[Feature, ...]:
+    """The items with their points."""
+    return tuple(
+        pointed(shape, points.tolist()) for shape, points in zip(design.shapes, found.points, strict=True)
+    )
+
+
+def pointed(shape: Feature, points: Sequence[int]) -> Feature:
+    *known, unseen, missing = points
+    kept = None if shape.unseen is None else unseen
+    return replace(shape, points=tuple(known), missing=missing, unseen=kept)
+
+
+def forms(found: Compiled) -> dict[str, Any]:
+    names = ("pairs", "trees", "rules", "first_rule_only", "calibration")
+    return {name: getattr(found, name) for name in names}
 
 
 def draft(definition: Definition, *, base: int, features: tuple[Feature, ...]) -> Model:
@@ -228,48 +292,31 @@ def at_capacity(model: Model, among: Considered) -> Model:
     return replace(model, threshold=replace(threshold, score=lowest))
 
 
-def centred(binned: Binned, coefficients: Sequence[int]) -> tuple[Feature, int]:
-    """The item's points around their mean over the training rows, and the mean."""
-    counts = counts_of(binned.shape, binned.places)
-    own = np.array([coefficients[group] for group in binned.group], dtype=np.int64)
-    shift = round(float((own * counts).sum() / counts.sum()))
-    points = [int(value) for value in own - shift]
-    unseen = None if binned.shape.unseen is None else points[-2]
-    return replace(binned.shape, points=tuple(points[:-2]), missing=points[-1], unseen=unseen), shift
-
-
-def whole(logit: float) -> int:
-    """A coefficient in milli-logits."""
-    points = round(logit * MILLI)
-    if abs(points) > LARGEST:
-        raise Refused(
-            ja="係数が大きくなりすぎました。一つの項目がほぼ答えを決めています。その項目が基準日より後の情報でないか確かめるか、正則化（C）を強めてください。",
-            en="A coefficient grew out of bounds: one item all but decides the target. Check that it is not dated after the index date, or regularise more (smaller C).",
-        )
-    return points
-
-
-def compare(model: Model, logits: npt.NDArray[np.float64], among: Considered) -> dict[str, Any]:
+def compare(model: Model, logits: Floats, among: Considered) -> dict[str, Any]:
     """How far the compiled model is from the estimator on the training rows, and whether the ranking moved."""
-    scores = engine.score(model, among.part.table(model.items)).scores
+    scores = scores_of(model, among)
     places = model.threshold.capacity.of(len(scores))
-    top_ir = set(np.argsort(-scores, kind="stable")[:places].tolist())
-    top_estimator = set(np.argsort(-logits, kind="stable")[:places].tolist())
+    top = np.argsort(-scores, kind="stable")[:places]
+    # Below the last who has a place with the estimator; those it calls equal may take each other's.
+    last = np.sort(logits)[::-1][places - 1] if places else -np.inf
+    apart = np.abs(engine.milli_logits(model, scores) - logits * MILLI)
     return {
-        "largest_difference_milli_logits": round(float(np.abs(scores - logits * MILLI).max()), 1),
-        "children_exchanged_at_capacity": len(top_ir - top_estimator),
+        "largest_difference_milli_logits": round(float(apart.max()), 1),
+        "children_exchanged_at_capacity": int((logits[top] < last - SAME).sum()),
         "capacity": places,
+        "rank_correlation": rank_correlation(scores, logits),
     }
 
 
-def plain_parameters(estimator: Any) -> dict[str, Any]:
-    """The estimator's settings as plain data."""
-    plain = (str, int, float, bool, type(None))
-    return {
-        name: value
-        if isinstance(value, plain)
-        else {str(k): float(v) for k, v in value.items()}
-        if isinstance(value, dict)
-        else repr(value)
-        for name, value in sorted(estimator.get_params().items())
-    }
+# Sums of floats in another order differ by less.
+SAME = 1e-9
+
+
+def rank_correlation(scores: Integers, logits: Floats) -> float | None:
+    """Spearman's correlation of the two rankings; None where one of them tells nobody apart."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(scores), rankdata(np.round(logits / SAME))]
+    if any(np.ptp(own) == 0 for own in ranks):
+        return None
+    return round(float(np.corrcoef(*ranks)[0, 1]), 6)

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workbench.scoring import forms_json
 from workbench.scoring.forms import Routing, Rule
-from workbench.scoring.forms_json import MISSING_PLACE, UNSEEN_PLACE
 from workbench.scoring.model import Capacity, Feature, Model, Threshold
 from workbench.scoring.recode import MISSING, as_array, as_numbers, spelled
 
@@ -22,6 +22,8 @@ VERSION = "riskflag-engine/1"
 
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+
+MISSING_PLACE, UNSEEN_PLACE = forms_json.MISSING_PLACE, forms_json.UNSEEN_PLACE
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,8 @@ class Calibration:
     def of(self, scores: Integers) -> Integers:
         """The value of each score."""
         steps = np.searchsorted(np.asarray(self.scores, dtype=np.int64), scores, side="right")
-        return np.asarray(self.values, dtype=np.int64)[steps]
+        found: Integers = np.asarray(self.values, dtype=np.int64)[steps]
+        return found
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,8 @@ class Routing:
         word = (left != 0).argmax(axis=1)
         bits = left[np.arange(len(left)), word]
         lowest = np.bitwise_count(~bits & (bits - np.uint64(1)))
-        return (word * LEAVES_OF_A_WORD + lowest).astype(np.int64)
+        leaves: Integers = (word * LEAVES_OF_A_WORD + lowest).astype(np.int64)
+        return leaves
 
 
 def spans(tree: Tree, node: int, number: Mapping[int, int]) -> tuple[int, int]:
