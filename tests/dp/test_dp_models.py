@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -169,6 +170,7 @@ def crowd(**more):
 
 NEIGHBOURS = {
     "one household of fifty rows": crowd(),
+    "one household in several spellings": crowd(household_id=[7, "7", 7.0, np.int64(7), "7"] * 10),
     "one child": crowd().head(1),
     "nothing is known of them": crowd(absent_days=pd.array([None] * 50, dtype="Int64"), sex=None, aid=None),
     "an extreme value": crowd(absent_days=pd.array([2**62] * 50, dtype="Int64")),
@@ -300,9 +302,10 @@ def test_dp_ebm_learns_what_the_rows_say(many):
 
 
 def test_a_level_nobody_has_keeps_its_points_near_nothing(many):
-    """Noise on an empty level is drawn towards zero by how small the level is."""
+    """Noise on an empty level is drawn towards zero by how small the level is; the noise here is a given one."""
     few = many[many["absent_days"] < 20]
-    points = {feature.name: feature for feature in train(few, asked(settings={})).model.features}
+    trained = train(few, asked(settings={}), demonstration=b"one and the same")
+    points = {feature.name: feature for feature in trained.model.features}
 
     assert abs(points["absent_days"].points[-1]) < 1000
 
@@ -418,6 +421,8 @@ MALFORMED = [
     None, [], "SELECT", {}, {"flag": {}}, asked(epsilon=math.nan), asked(epsilon=math.inf), asked(epsilon=0),
     asked(epsilon=-1), asked(epsilon=1e9), asked(epsilon="1"), asked(epsilon=True), asked(delta=0.5),
     asked(delta=0), asked(delta=math.nan), asked(delta=None), asked(tries=0), asked(tries=1.5),
+    asked(epsilon=10**400), asked(delta=10**400), asked(tries=10**400), asked(edges={"absent_days": [10**400]}),
+    asked(settings={"rate": 10**400}), asked(flag={**FLAG.to_json(), "capacity": 10**400}),
     asked(tries=10**9), asked(settings={"rounds": 10**9}), asked(settings={"rate": math.nan}),
     asked(settings={"rounds": "4"}), asked(settings={"class_weight": "balanced"}), asked(settings=[]),
     asked(features="absent_days"), asked(features=[3]), asked(features=["x"] * 1000), asked(edges=[]),
@@ -506,14 +511,15 @@ CROSSES = {
 def test_attack_exact_attributes_left_in(method, many):
     """Only these leave, no count among them is exact, and every point is a whole number."""
     wish = asked() if method == "dp_ebm" else pure(method)
-    trained = train(many, wish)
+    trained = train(many, wish, demonstration=b"one and the same")
     written = json.loads(told(trained))
 
     assert set(written["training"]) == CROSSES
     assert written["training"]["seed"] is None
     assert written["training"]["compiled"] == {}
     exact = len(many[(many["fy"] < 2023) & ~many["household_id"].isin(PROTECTED.held_back)])
-    assert str(exact) not in json.dumps(written)
+    assert written["training"]["rows"] != exact
+    assert str(exact) not in json.dumps([written["training"]["notes"], written["training"]["guarantee"]])
     for feature in trained.model.features:
         assert all(type(points) is int for points in (*feature.points, feature.missing))
 
@@ -531,6 +537,67 @@ def test_attack_a_library_that_asks_the_data_for_its_bounds(monkeypatch):
     leaky = LogisticRegression(epsilon=1.0)
     with pytest.raises(PrivacyLeakWarning), warnings.catch_warnings():
         familiar.unleaking(leaky, lambda made: made.fit(rows.places.astype(float), rows.labels))
+
+
+def test_attack_a_row_longer_than_the_norm_that_the_noise_is_made_for(monkeypatch):
+    """The library's own constant, and norms beyond 1, are not covered by the theorem that it stands on."""
+    from diffprivlib.models import LogisticRegression
+
+    given = []
+    real = LogisticRegression.fit
+    monkeypatch.setattr(
+        LogisticRegression,
+        "fit",
+        lambda self, rows, labels: given.append((self, rows)) or real(self, rows, labels),
+    )
+    train(table(90), pure())
+
+    [(fitted, rows)] = given
+    assert fitted.data_norm == 1.0
+    assert not fitted.fit_intercept
+    assert np.linalg.norm(rows, axis=1) == pytest.approx(1.0)
+
+
+def test_attack_a_household_leaves_one_class_and_enters_the_other(monkeypatch):
+    """What the library's own noise hides of such a change costs no more than is charged."""
+    from diffprivlib.models import naive_bayes
+
+    bins = public_bins(FEATURES, dictionary=DICTIONARY, recoding=RECODING, edges={})
+    rows = rows_of(table(300), protected=PROTECTED, definition=FLAG, bins=bins, released=RELEASED)
+    places, labels = rows.places.copy(), rows.labels.copy()
+    places[0], labels[0] = [each.size - 1 for each in bins], not labels[0]
+    drawn = []
+
+    def recording(mechanism):
+        real = mechanism.randomise
+
+        def randomise(self, value):
+            # The answers of the first run are the answers of the second: only what they hide differs.
+            told = real(self, value) if len(drawn) < 2 or next_told is None else next(next_told)
+            drawn[-1].append((self.epsilon, self.sensitivity, float(value), told))
+            return told
+
+        monkeypatch.setattr(mechanism, "randomise", randomise)
+
+    for mechanism in (
+        naive_bayes.GeometricTruncated,
+        naive_bayes.LaplaceTruncated,
+        naive_bayes.LaplaceBoundedDomain,
+    ):
+        recording(mechanism)
+    next_told = None
+    for run in (rows, replace(rows, places=places, labels=labels)):
+        drawn.append([])
+        if len(drawn) == 2:
+            next_told = iter([told for *_, told in drawn[0]])
+        familiar.naive_bayes(run, bins, epsilon=1.0, settings={})
+
+    assert [one[:2] for one in drawn[0]] == [other[:2] for other in drawn[1]]
+    spent = sum(
+        epsilon * abs(here - there) / sensitivity
+        for (epsilon, sensitivity, here, _), (*_, there, _) in zip(*drawn, strict=True)
+    )
+    assert 0.3 < spent <= 1.0
 
 
 def test_the_library_draws_from_the_operating_system(monkeypatch):

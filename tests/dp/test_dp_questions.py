@@ -225,7 +225,17 @@ def test_a_filter_names_public_labels():
 
 @pytest.mark.parametrize(
     "bounds",
-    [(0, math.inf), (math.nan, 1), (5, 5), (9, 1), (2.0**50, 2.0**50 + 1e-3), (-(2.0**300), 2.0**300)],
+    [
+        (0, math.inf),
+        (math.nan, 1),
+        (5, 5),
+        (9, 1),
+        (2.0**50, 2.0**50 + 1e-3),
+        (-(2.0**300), 2.0**300),
+        (0, 5e-324),
+        (0, 1e-300),
+        (-1.7e308, 1.7e308),
+    ],
 )
 def test_a_range_that_cannot_be_counted_in_is_refused_or_counted_coarsely(bounds):
     """A range is public, so what is refused here tells nothing; what is not is counted in whole steps."""

@@ -42,6 +42,14 @@ def test_private_tables_pass_and_are_charged(town, tables, budget):
     assert [table["epsilon"] for table in report["tables"]] == [0.3, 0.3]
 
 
+def test_three_tables_for_one_epsilon_cost_no_more_than_it(town, budget):
+    """A third, rounded up three times, would be more than was asked for."""
+    wanted = [("absent_30d", None), ("absent_days", "sex"), ("absent_days", None)]
+    town.prepare(protection="dp_tables", name="child-tables", tables=wanted, epsilon=1)
+
+    assert budget.balance("child-year-raw").remaining >= MICRO
+
+
 def test_a_table_opens_in_excel(tables):
     content = (tables / "bundle/tables/02.csv").read_bytes()
 

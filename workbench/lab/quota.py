@@ -11,6 +11,7 @@ Where loop devices are not to be had the folder stays a folder, and `disk.py` is
 import contextlib
 import fcntl
 import os
+import random
 import shutil
 import stat
 import subprocess
@@ -24,7 +25,7 @@ OPTIONS = "loop,nosymfollow,nosuid,nodev,noexec,discard"
 # A journal as small as ext4 takes, so that a small workspace is not all journal. A twentieth is kept for root:
 # the room still saves what ran when the kernel has filled the rest.
 FORMAT = ("-q", "-F", "-m", "5", "-J", "size=4")
-TRIES, BETWEEN = 100, 0.1  # while another session mounts or unmounts
+TRIES, BETWEEN = 200, 0.1  # while another session mounts or unmounts
 PLACES = f"{os.defpath}:/usr/sbin:/sbin"
 
 
@@ -63,7 +64,9 @@ def hold(folder: Path, *, size: int, owner: int) -> Held | None:
             fcntl.flock(lock, fcntl.LOCK_SH)
             if os.path.ismount(folder):
                 return Held(folder, lock)
-            time.sleep(BETWEEN)
+            # Slept on with the lock in hand, nobody would ever be alone; slept in step, all come back at once.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(random.uniform(0, BETWEEN))  # noqa: S311  (no secret)
         raise _not_mounted(folder)
     except BaseException:
         with contextlib.suppress(OSError):

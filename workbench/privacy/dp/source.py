@@ -7,6 +7,7 @@ nothing that follows from it, a price or the shape of an answer, tells about any
 
 import itertools
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,7 +39,9 @@ class Number:
 
     def __post_init__(self) -> None:
         finite = math.isfinite(self.minimum) and math.isfinite(self.maximum)
-        if not (finite and self.minimum < self.maximum and self.furthest <= FURTHEST):
+        # Below the smallest normal number a step has no power of two of its own.
+        wide = finite and STEPS * sys.float_info.min <= self.maximum - self.minimum < math.inf
+        if not (wide and self.furthest <= FURTHEST):
             raise Unusable(
                 ja="数値の公開範囲が正しくありません。台帳の minimum と maximum を確かめてください。",
                 en="The public range of a number is malformed; see its minimum and maximum in the register.",

@@ -9,6 +9,7 @@ as the questions that may be asked of the same source.
 import csv
 import io
 import json
+from fractions import Fraction
 from typing import Any
 
 from workbench.data.register import Item, ItemRole
@@ -16,6 +17,7 @@ from workbench.errors import Refused
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.dp.answer import Answer, answer
 from workbench.privacy.dp.ledger import Ledger
+from workbench.privacy.dp.loss import MICRO
 from workbench.privacy.dp.questions import Histogram, Source
 from workbench.privacy.dp.terms import Use
 from workbench.release.prepare.draft import Draft, write_json
@@ -47,7 +49,9 @@ def dp_tables(draft: Draft) -> None:
     # Read back: the order of the labels is the published one, and so is that of the cells.
     source = source_from(json.loads((draft.bundle / QUESTIONS).read_bytes()), project=project)
     asked = draft.tables or default_tables(draft, source)
-    answers = [asked_one(draft, source, item, by, share=draft.epsilon / len(asked)) for item, by in asked]
+    # Rounded down: all of them together cost no more than was asked for.
+    share = Fraction(str(draft.epsilon)) * MICRO // len(asked) / MICRO
+    answers = [asked_one(draft, source, item, by, share=share) for item, by in asked]
     for number, given in enumerate(answers, start=1):
         write_csv(draft, f"tables/{number:02d}.csv", given)
     listed = [described(number, given) for number, given in enumerate(answers, start=1)]

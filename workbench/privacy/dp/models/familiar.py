@@ -27,18 +27,26 @@ Reals = npt.NDArray[np.float64]
 
 
 def logistic(rows: Rows, bins: Sequence[Bins], *, epsilon: float, settings: Mapping[str, Any]) -> Boosted:
-    """Chaudhuri, Monteleoni and Sarwate (2011) by objective perturbation; every row has the same public norm."""
+    """
+    Chaudhuri, Monteleoni and Sarwate (2011) by objective perturbation.
+
+    Their theorem is about rows of norm 1 at most, the constant among them. The library takes other norms, but
+    what it then subtracts for the curvature grows with the norm where it should grow with its square, and the
+    constant of `fit_intercept` counts for nothing there: so every row comes with norm 1, and its own constant.
+    """
     from diffprivlib.models import LogisticRegression
 
     design, labels = one_hot(rows, bins)
+    norm = float(np.sqrt(len(bins) + 1))
+    of_norm_one = np.column_stack([design, np.ones(len(design))]) / norm
     fitted = unleaking(
         LogisticRegression(
-            epsilon=epsilon, data_norm=float(np.sqrt(len(bins))), C=settings["C"], max_iter=1000
+            epsilon=epsilon, data_norm=1.0, C=settings["C"], fit_intercept=False, max_iter=1000
         ),
-        lambda model: model.fit(design, labels),
+        lambda model: model.fit(of_norm_one, labels),
     )
-    coefficients, intercept = np.asarray(fitted.coef_)[0], float(fitted.intercept_[0])
-    return table(bins, at_one=coefficients, at_zero=np.zeros(len(coefficients)), base=intercept)
+    weights = np.asarray(fitted.coef_)[0] / norm
+    return table(bins, at_one=weights[:-1], at_zero=np.zeros(len(weights) - 1), base=float(weights[-1]))
 
 
 def naive_bayes(rows: Rows, bins: Sequence[Bins], *, epsilon: float, **_: Any) -> Boosted:
@@ -46,13 +54,16 @@ def naive_bayes(rows: Rows, bins: Sequence[Bins], *, epsilon: float, **_: Any) -
     Gaussian naive Bayes over zeros and ones with public bounds and classes.
 
     The log-odds of a zero or a one depend on it alone, so the model is additive in the levels and exact.
+
+    The library spends its epsilon on each class as if only one of them could change. A household that is
+    replaced by one with the other outcome leaves one class and enters the other: half goes to each.
     """
     from diffprivlib.models import GaussianNB
 
     design, labels = one_hot(rows, bins)
     width = design.shape[1]
     fitted = unleaking(
-        GaussianNB(epsilon=epsilon, bounds=(np.zeros(width), np.ones(width))),
+        GaussianNB(epsilon=epsilon / 2, bounds=(np.zeros(width), np.ones(width))),
         lambda model: model.partial_fit(design, labels, classes=[False, True]),
     )
     means, spreads = np.asarray(fitted.theta_), np.maximum(np.asarray(fitted.var_), 1e-3)

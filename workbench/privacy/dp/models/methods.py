@@ -5,7 +5,6 @@ A method is asked for by its name; nothing of an analyst's own runs here. What n
 is refused.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +26,7 @@ class Setting:
         """`given`, of the setting's own kind and within its bounds. Raises Unusable."""
         whole = isinstance(self.otherwise, int)
         kind = int if whole else int | float
-        if (
-            isinstance(given, bool)
-            or not isinstance(given, kind)
-            or not (math.isfinite(given) and self.lowest <= given <= self.highest)
-        ):
+        if isinstance(given, bool) or not isinstance(given, kind) or not self.lowest <= given <= self.highest:
             raise Unusable(
                 ja=f"{name} は {self.lowest:g} 以上 {self.highest:g} 以下の{'整数' if whole else '数'}にしてください。",
                 en=f"{name} is {'a whole number' if whole else 'a number'} from {self.lowest:g} to {self.highest:g}.",
@@ -59,8 +54,8 @@ WEIGHED = {
     "en": "A household counts as 12 rows at most where rows are counted, and as one child at most in each sum of residuals (bounded contribution); it holds when a household is added or removed. The noise is OpenDP's discrete Gaussian.",
 }
 ONE_ROW = {
-    "ja": "ライブラリの保証は行ごとのため、一つの世帯から無作為に 1 行だけを使います（寄与の上限）。世帯の数は公知とみなし、一つの世帯が別の世帯に置き換わっても成り立ちます。雑音はライブラリの浮動小数点のもので、係数を 1000 分の 1 ロジットに丸めますが、下位の桁についての証明はありません。",
-    "en": "The library's guarantee is by row, so one row of each household is drawn and the others are not used (bounded contribution); the number of households counts as known, and it holds when a household is replaced. Its noise is floating-point; coefficients are rounded to a thousandth of a logit, which is no proof about low-order bits.",
+    "ja": "ライブラリの保証は行ごとのため、一つの世帯から無作為に 1 行だけを使います（寄与の上限）。学習に使う世帯の数は公知とみなし、一つの世帯が別の世帯に置き換わっても成り立ちます。雑音はライブラリの浮動小数点のもので、係数を 1000 分の 1 ロジットに丸めますが、下位の桁についての証明はありません。",
+    "en": "The library's guarantee is by row, so one row of each household is drawn and the others are not used (bounded contribution); the number of households that are trained on counts as known, and it holds when a household is replaced. Its noise is floating-point; coefficients are rounded to a thousandth of a logit, which is no proof about low-order bits.",
 }
 
 METHODS: Mapping[str, Method] = {
@@ -74,6 +69,7 @@ METHODS: Mapping[str, Method] = {
         "diffprivlib LogisticRegression",
         concentrated=False,
         household=ONE_ROW,
+        # Of rows of norm 1: larger ones bind less and make the noise larger.
         settings={"C": Setting(0.001, 1000.0, 1.0)},
     ),
     "dp_naive_bayes": Method("diffprivlib GaussianNB", concentrated=False, household=ONE_ROW, settings={}),

@@ -4,7 +4,7 @@ The protected rows as a training sees them: a bin for each item, an outcome, and
 The unit of privacy is a household, all its rows together. Each row carries a share in whole units such that
 the shares of one household add up to `rows_per_household` at most, however many rows it has; every sum that
 is made of them moves by no more than that when a household comes or goes. Each step looks at one household
-at a time, so nothing here depends on who else is in the table.
+at a time; which of its rows are drawn is chance, drawn anew for all of them, and follows no value.
 """
 
 from collections.abc import Sequence
@@ -125,8 +125,11 @@ def plain(values: "pd.Series[Any]") -> Any:
 
 
 def numbered(households: "pd.Series[Any]") -> Integers:
-    """A number for each household; each row without one has its own."""
-    codes = pd.factorize(households)[0].astype(np.int64)
-    alone = codes < 0
-    codes[alone] = codes.max(initial=-1) + 1 + np.arange(int(alone.sum()))
-    return codes
+    """
+    A number for each household, however it is spelled (7, 7.0 and "7" are one); each row without one has its own.
+
+    Told apart by Python: pandas compares texts up to their first zero only.
+    """
+    seen: dict[object, int] = {}
+    own = (place if name is None else name for place, name in enumerate(texts(households)))
+    return np.array([seen.setdefault(name, len(seen)) for name in own], dtype=np.int64)

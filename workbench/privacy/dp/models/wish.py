@@ -6,7 +6,7 @@ an admitted release, so its price, its noise and every refusal depend on public 
 what a model would cost tells nothing about anybody.
 """
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +25,8 @@ LARGEST_DELTA = 1e-5
 MOST_FEATURES = 60
 MOST_EDGES = 64
 MOST_TRIES = 20
+LONGEST_TEXT = 400
+LARGEST_NUMBER = sys.float_info.max
 FIELDS = frozenset({"flag", "features", "edges", "method", "settings", "epsilon", "delta", "tries"})
 
 
@@ -130,7 +132,7 @@ def definition_of(data: Any) -> Definition:
 
 
 def is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= 200
+    return isinstance(value, str) and len(value) <= LONGEST_TEXT
 
 
 def is_words(value: Any) -> bool:
@@ -148,19 +150,18 @@ def is_levels(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A finite number that 64 bits can hold: a whole number of JSON may be longer than any."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
 KINDS = {
     **dict.fromkeys(("name", "target", "positive", "unit", "reference", "index_date", "tie_rule"), is_text),
     "capacity": is_number,
-    "title": is_words,
-    "horizon": is_words,
+    **dict.fromkeys(("title", "horizon", "outcome", "decided", "contact"), is_words),
     "eligible": is_levels,
     "excluded": is_levels,
-    "known": lambda value: value is None or is_text(value),
-    "after_index": is_texts,
-    "poverty_items": is_texts,
+    **dict.fromkeys(("known", "review_on"), lambda value: value is None or is_text(value)),
+    **dict.fromkeys(("after_index", "poverty_items", "practice"), is_texts),
 }
 
 
