@@ -1,5 +1,6 @@
 """A demonstration home with its people, and requests made through the real workflow."""
 
+import copy
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ from workbench.release.room import Room
 from workbench.release.staged import Rows
 from workbench.release.votes import Vote
 from workbench.release.workflow import Workflow
+from workbench.riskflag import membership
 from workbench.state import State
 
 PEOPLE = {
@@ -151,6 +153,12 @@ class Office:
             notice=SAID,
             sections={},
         )
+
+
+@pytest.fixture(autouse=True)
+def few_shadows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four shadow models instead of sixteen: tests of other checks need the attack's way, not its sharpness."""
+    monkeypatch.setattr(membership, "SHADOWS", 4)
 
 
 def nothing_to_join(*_: Any, **__: Any) -> None:
@@ -364,11 +372,17 @@ class Town:
         return self.office.workflow.report(self.submit(folder, protection=protection, **more))
 
 
-def settle(home: Home, state: State) -> None:
+def settle(
+    home: Home,
+    state: State,
+    *,
+    register: dict[str, Any] = REGISTER,
+    people: Callable[[], pd.DataFrame] = people_of_town,
+) -> None:
     """Put register, project and raw table into a home."""
-    Registers(state).add(Register.from_json(REGISTER), actor="sato")
+    Registers(state).add(Register.from_json(register), actor="sato")
     Projects(state).store(Project.from_json(PROJECT), actor="sato")
-    frame = people_of_town()
+    frame = people()
     RawStore(home).put("child_year", frame, Receipt(rows=len(frame), columns=tuple(frame.columns)))
 
 
@@ -418,6 +432,43 @@ def shelved(tmp_path_factory: pytest.TempPathFactory, settled: Path, prepared: P
             town.office.vote(request, person=person)
         town.office.workflow.admit(request)
     return folder / "home"
+
+
+QUESTIONS = [f"q{number:02d}" for number in range(16)]
+ANSWERS = [f"v{value:03d}" for value in range(120)]
+
+
+def people_with_answers() -> pd.DataFrame:
+    """A larger town, where children answered a questionnaire that says nothing of the outcome."""
+    frame, draw = people_of_town(households=2600), np.random.default_rng(5)
+    return frame.assign(**{q: draw.choice(ANSWERS, len(frame)) for q in QUESTIONS})
+
+
+@pytest.fixture(scope="session")
+def polled_home(tmp_path_factory: pytest.TempPathFactory, furnished: Path) -> Path:
+    """A home whose town answered a questionnaire, its release admitted; tests work on copies."""
+    folder = tmp_path_factory.mktemp("polled")
+    shutil.copytree(furnished, folder / "first")
+    home = Home.open(folder / "first")
+    state = State.open(home)
+    asked = copy.deepcopy(REGISTER)
+    asked["tables"]["child_year"]["items"] += [
+        item(q, "other", "category", values=ANSWERS) for q in QUESTIONS
+    ]
+    settle(home, state, register=asked, people=people_with_answers)
+    state.close()
+    for town in town_in(folder / "second", folder / "first"):
+        request = town.submit(town.prepare())
+        town.office.workflow.report(request)
+        for person in ("tanaka", "ito"):
+            town.office.vote(request, person=person)
+        town.office.workflow.admit(request)
+    return folder / "second" / "home"
+
+
+@pytest.fixture
+def polled(tmp_path: Path, polled_home: Path) -> Iterator[Town]:
+    yield from town_in(tmp_path, polled_home)
 
 
 @pytest.fixture(scope="session")

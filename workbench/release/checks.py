@@ -11,6 +11,7 @@ from workbench.errors import WorkbenchError
 from workbench.release import checks_columns as columns
 from workbench.release import checks_evaluation as evaluation
 from workbench.release import checks_model as model
+from workbench.release import checks_model_privacy as memory
 from workbench.release import checks_promise as promise
 from workbench.release import checks_rows as rows
 from workbench.release import checks_synthetic as synthetic
@@ -203,7 +204,14 @@ MODEL: dict[str, Check] = {
             "at_least",
         ),
     ),
+    "pure_cells": Check(Text("全員が同じ結果の区分", "Cells with one outcome"), memory.pure_cells),
     "degrees": Check(Text("残差自由度", "Residual degrees of freedom"), model.degrees),
+    "membership": Check(Text("所属推定の攻撃", "Membership inference"), memory.member),
+    "attribute": Check(Text("属性推定の攻撃", "Attribute inference"), memory.attribute),
+    "group_gap": Check(
+        Text("保護が広げた見逃しの差", "Missed by group, against no protection"), memory.group_gap
+    ),
+    "proxies": Check(Text("集団の言い換え", "Proxies for groups"), memory.proxies),
     "refitted": Check(Text("学習のやり直し", "Trained again"), model.refitted),
     "words": Check(Text("言葉と個人の番号", "Words and numbers of persons"), model.words),
     "decision_role": Check(Text("判断の位置付け", "Role in deciding"), model.decision_role),

@@ -21,7 +21,6 @@ from workbench.release.findings import Finding, Text, Verdict
 from workbench.release.staged_model import Candidate
 from workbench.riskflag import export
 from workbench.riskflag.card import cards
-from workbench.riskflag.evaluate import digest_of
 from workbench.riskflag.explain import reason_texts
 from workbench.riskflag.guarantee import KEYS as GUARANTEE_KEYS
 from workbench.riskflag.guarantee import sentence
@@ -561,12 +560,7 @@ def refitted(candidate: Candidate) -> Finding:
             "雑音を加えて学習したため、学習し直しても同じ点数にはなりません。学習の記録との一致で確かめています。",
             "It was trained with noise and cannot be trained again to the same points; the record of its training stands in for that.",
         )
-    try:
-        again = candidate.trained_again
-        same = digest_of(again) == digest_of(candidate.model)
-    except (WorkbenchError, TypeError, ValueError, KeyError):
-        same = False
-    if same:
+    if candidate.repeats:
         return passed(
             "同じ設定でこの部屋で学習し直し、点数がすべて一致しました。",
             "Trained again here with the same settings, all points are the same.",

@@ -17,7 +17,7 @@ import pandas as pd
 
 from workbench.artifact.canonical import canonical, sha256
 from workbench.audit import Event
-from workbench.errors import NotFound
+from workbench.errors import NotFound, WorkbenchError
 from workbench.release import requests
 from workbench.release.catalogue import catalogue
 from workbench.release.room import Room
@@ -26,8 +26,9 @@ from workbench.release.staged import ALIGNMENT, PART, RECIPE, Rows
 from workbench.riskflag import export
 from workbench.riskflag.define import Definition
 from workbench.riskflag.evaluate import digest_of
+from workbench.riskflag.membership import Pool, pool
 from workbench.riskflag.part import Part, Source, read_part
-from workbench.riskflag.population import considered
+from workbench.riskflag.population import Considered, considered
 from workbench.riskflag.train import train
 from workbench.scoring import engine, plain_json
 from workbench.scoring.model import Model
@@ -163,58 +164,94 @@ class Candidate:
     @cached_property
     def trained_again(self) -> Model:
         """The model that the candidate's own settings give on its release."""
+        return self.refit(self.train)
+
+    def refit(self, part: Part, *, definition: Definition | None = None) -> Model:
+        """The model that the candidate's own settings give on `part`; for another definition where one is given."""
         from sklearn.linear_model import LogisticRegression
 
         said = self.training
-        model, _ = train(
-            self.definition,
-            self.train,
+        return train(
+            definition or self.definition,
+            part,
             LogisticRegression(**said["parameters"]),
             features=said["features"],
             edges=said["edges"],
             min_cell=said["min_cell"],
             seed=said["seed"],
-        )
-        return model
+        )[0]
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether its own settings give the same points again, so that they are what made it."""
+        if self.guarantee is not None:
+            return False
+        try:
+            return digest_of(self.trained_again) == digest_of(self.model)
+        except (WorkbenchError, TypeError, ValueError, KeyError):
+            return False
+
+    @property
+    def is_post_processing(self) -> bool:
+        """Whether it is proved to say nothing that its admitted, anonymised release does not say."""
+        return self.source.protection == "anonymised" and self.repeats
 
     @cached_property
     def households(self) -> "pd.Series[Any] | None":
         """The household of each training row; None where it is not to be had any more."""
-        rows = self._origin()
-        if rows is None or rows.source_digest != rows.secret["source"] or rows.households is None:
-            return None
-        here = (rows.released[PART] == self.train.name).to_numpy()
-        return rows.households[here].reset_index(drop=True)
+        return self.households_of(self.train.name)
 
-    def _origin(self) -> Rows | None:
-        """The release with its evidence, which stayed in this room."""
+    def households_of(self, part: str) -> "pd.Series[Any] | None":
+        """The household of each row of a part; None where it is not to be had any more."""
+        if self.origin is None or self.origin.households is None:
+            return None
+        here = (self.origin.released[PART] == part).to_numpy()
+        return self.origin.households[here].reset_index(drop=True)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The rows of both parts that the flag considers, by household where that is known."""
+        both = [self.households_of(part.name) for part in (self.train, self.test)]
+        homes = None if both[0] is None or both[1] is None else (both[0], both[1])
+        return pool(self.definition, self.train, self.test, homes=homes)
+
+    @cached_property
+    def origin(self) -> Rows | None:
+        """The release with its evidence, which stayed in this room; None where its source is another by now."""
         with self.room.state.reading() as connection:
             request = requests.find(connection, self.dataset.entry.request)
         rows = Rows(self.dataset.folder, request.evidence(self.room.home), self.room)
-        return rows if (rows.evidence / ALIGNMENT).exists() else None
+        whole = (rows.evidence / ALIGNMENT).exists() and rows.source_digest == rows.secret["source"]
+        return rows if whole else None
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """
-        Training rows and households behind each group of equal points of each feature.
+        Training rows, households and rows with the outcome behind each group of equal points of each feature.
 
         Levels with the same points are one cell: the model cannot tell them apart.
         """
         frame = self.train.frame
         marked = frame if self.households is None else frame.assign(**{HOUSEHOLD: self.households.to_numpy()})
-        among = considered(self.definition, replace(self.train, frame=marked)).part
-        places = engine.score(self.model, among.table(self.model.items)).places
+        among = considered(self.definition, replace(self.train, frame=marked))
+        places = engine.score(self.model, among.part.table(self.model.items)).places
         found = [
-            self._cells_of(feature, places[:, column], among.frame)
+            self._cells_of(feature, places[:, column], among)
             for column, feature in enumerate(self.model.features)
         ]
         return pd.concat(found, ignore_index=True)
 
-    def _cells_of(self, feature: Any, places: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    def _cells_of(self, feature: Any, places: Any, among: Considered) -> pd.DataFrame:
         points = np.array([*feature.points, feature.unseen or 0, feature.missing])
-        rows = pd.DataFrame({"points": points[places]})
-        rows["household"] = frame[HOUSEHOLD].to_numpy() if HOUSEHOLD in frame else np.arange(len(frame))
-        grouped = rows.groupby("points")["household"]
+        frame = among.part.frame
+        homes = frame[HOUSEHOLD].to_numpy() if HOUSEHOLD in frame else np.arange(len(frame))
+        rows = pd.DataFrame({"points": points[places], "household": homes, "outcome": among.labels})
+        grouped = rows.groupby("points")
         return pd.DataFrame(
-            {"feature": feature.name, "rows": grouped.size(), "households": grouped.nunique()}
+            {
+                "feature": feature.name,
+                "rows": grouped.size(),
+                "households": grouped["household"].nunique(),
+                "positives": grouped["outcome"].sum(),
+            }
         ).reset_index()
