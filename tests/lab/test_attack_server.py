@@ -26,6 +26,8 @@ from jupyter_server.services.kernels.connection.base import deserialize_msg_from
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
+from workbench.lab.doors import MOST_WORKSPACES
+
 pytestmark = pytest.mark.attack
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
@@ -638,3 +640,26 @@ def test_each_attack_succeeds_against_a_stock_server(stock):
     acts = [*ACTS.values(), *LEAVING]
 
     assert [act.__name__ for act in acts if not act(stock)] == []
+
+
+def test_attack_arrangements_of_the_page_without_end(lab):
+    """Lab keeps a file for each name; the room's server has a disk that is not the analyst's."""
+
+    def put(name):
+        body = {"data": {"x": "x" * 1000}, "metadata": {"id": name}}
+        return lab.ask(f"/lab/api/workspaces/{name}", method="PUT", body=body)
+
+    answers = [put(f"attack-{number}") for number in range(MOST_WORKSPACES + 5)]
+    statuses = [status for status, *_ in answers]
+    kept = json.loads(lab.ask("/lab/api/workspaces")[2])["workspaces"]["ids"]
+    try:
+        assert len(kept) <= MOST_WORKSPACES
+        assert statuses.count(403) >= 5
+        assert "ワークスペース" in json.loads(answers[-1][2])["message"]
+        assert put("attack-0")[0] == 204  # one that is there is written again
+        assert lab.status("/lab/api/workspaces", method="POST", body={}) in {403, 405}
+    finally:
+        for name in kept:
+            lab.ask(f"/lab/api/workspaces/{name}", method="DELETE")
+    assert put("attack-0")[0] == 204
+    lab.ask("/lab/api/workspaces/attack-0", method="DELETE")

@@ -12,9 +12,10 @@ from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 
 from workbench.audit import Event
 from workbench.errors import Refused, Unprotected
+from workbench.lab import connection
 from workbench.lab.connection import RecordedConnection
 from workbench.lab.incoming import ANSWERED, KINDS
-from workbench.lab.outgoing import CELL, MESSAGE
+from workbench.lab.outgoing import CELL, LARGEST, MESSAGE
 
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
 PARTS = ("header", "parent_header", "metadata", "content")
@@ -391,3 +392,51 @@ def test_small_messages_are_not_held_back(kernel, monkeypatch):
     kernel.connection.connect()
 
     assert set_ == [True]
+
+
+ENDS = {
+    "the idle state": ("execute_reply", {"status": "ok"}),
+    "the reply": ("status", {"execution_state": "idle"}),
+}
+
+
+@pytest.mark.parametrize("lost", ENDS)
+def test_attack_a_message_so_large_that_the_end_of_its_cell_is_lost(kernel, room, monkeypatch, lost):
+    """The page would wait for ever; it is told, and the cell ends."""
+    monkeypatch.setattr(connection, "QUIET", 0.05)
+    renewed = []
+    monkeypatch.setattr(kernel.connection, "_renew", renewed.append)
+    kind, content = ENDS[lost]
+
+    async def story():
+        kernel.asks("execute_request", {"code": "x"})
+        kernel.says("status", {"execution_state": "busy"})
+        kernel.says(kind, content)
+        await asyncio.sleep(0.3)
+
+    asyncio.run(story())
+    assert {"status", "execute_reply"} <= set(kernel.page.kinds())
+    assert kernel.page.frames[-1].parent["msg_id"] == "asked"
+    assert [f.content["execution_state"] for f in kernel.page.frames if f.kind == "status"][-1] == "idle"
+    assert renewed == [{"the idle state": "iopub", "the reply": "shell"}[lost]]
+    assert "too large to be taken" in kernel.page.text("stderr")
+    assert {"mime": "unknown", "size": LARGEST, "sha256": "", "why": "size"} in room.told
+
+
+def test_a_cell_that_ends_is_not_said_to_have_lost_anything(kernel, room, monkeypatch):
+    monkeypatch.setattr(connection, "QUIET", 0.05)
+
+    async def story():
+        kernel.asks("execute_request", {"code": "x"})
+        kernel.says("status", {"execution_state": "busy"})
+        kernel.says("execute_reply", {"status": "ok"}, channel="shell")
+        for number in range(4):  # much that is still on its way
+            await asyncio.sleep(0.03)
+            kernel.says("stream", {"name": "stdout", "text": f"{number}"})
+        kernel.says("status", {"execution_state": "idle"})
+        await asyncio.sleep(0.2)
+
+    asyncio.run(story())
+    assert kernel.page.text("stderr") == ""
+    assert kernel.page.text() == "0123"
+    assert kernel.page.kinds().count("status") == 2

@@ -8,9 +8,10 @@ import zmq
 from tornado.web import HTTPError
 
 from workbench.errors import Refused
-from workbench.lab.kernel_manager import EACH, KEPT, LARGEST, LabKernels
+from workbench.lab.kernel_manager import KEPT, LabKernels
 from workbench.lab.kernels import Kernels
 from workbench.lab.limits import Limits
+from workbench.lab.outgoing import EACH, LARGEST
 
 
 class Stream:
@@ -65,9 +66,22 @@ def test_what_is_said_meanwhile_waits_for_the_page(left, told):
     assert told == []
 
 
-def test_attack_one_message_that_fills_the_servers_memory(kernels):
-    with kernels.context.socket(zmq.PULL, socket_class=zmq.Socket) as socket:
-        assert socket.getsockopt(zmq.MAXMSGSIZE) == LARGEST
+def test_attack_one_message_that_fills_the_servers_memory(kernels, tmp_path):
+    """It is sent for real, as a kernel would."""
+    with zmq.Context() as outside, outside.socket(zmq.PUSH) as kernel:
+        kernel.setsockopt(zmq.LINGER, 0)
+        kernel.bind(f"ipc://{tmp_path}/k")
+        with kernels.context.socket(zmq.PULL, socket_class=zmq.Socket) as room:
+            room.setsockopt(zmq.RCVTIMEO, 20_000)
+            room.connect(f"ipc://{tmp_path}/k")
+            kernel.send(b"before")
+            assert room.recv() == b"before"
+            kernel.send(bytes(LARGEST))
+            assert len(room.recv()) == LARGEST
+            kernel.send(bytes(LARGEST + 1))
+            room.setsockopt(zmq.RCVTIMEO, 1000)
+            with pytest.raises(zmq.Again):
+                room.recv()
 
 
 def test_attack_a_room_full_of_kernels(open_session):

@@ -19,6 +19,7 @@ from workbench.lab import cgroups
 from workbench.lab.doors import ALLOWED
 from workbench.lab.limits import MB, Limits
 from workbench.lab.looked_at import LOOKS
+from workbench.lab.outgoing import LARGEST
 from workbench.state import State
 
 GROUPS = cgroups.make(Limits(memory=1024 * MB))
@@ -321,6 +322,28 @@ class TestKernelMessages:
         wrote, refused, answer = asyncio.run(story())
         # A file system of its own is full by itself; elsewhere the server looks before each piece of code.
         assert wrote == "full" or "64 MB" in refused
+        assert answer == "again"
+
+    @pytest.mark.slow
+    def test_attack_an_output_that_is_too_large_to_be_taken(self, lab):
+        """For real, from a kernel: the cell ends, with a sentence, and the next one runs."""
+
+        async def story():
+            socket = await connect(lab, start_kernel(lab))
+            await execute(socket, "from IPython.display import display")
+            code = f"display({{'text/plain': 'x' * {LARGEST + 1}}}, raw=True)"
+            asked, said, ended = await send(socket, "execute_request", {"code": code}), "", set()
+            while ended < {"idle", "execute_reply"}:
+                kind, content = await receive(socket)
+                if content["parent"] == asked:
+                    said += content.get("text", "")
+                    ended |= {kind, content.get("execution_state")} & {"idle", "execute_reply"}
+            answer = await execute(socket, "print('again')")
+            socket.close()
+            return said, answer
+
+        said, answer = asyncio.run(story())
+        assert "too large to be taken" in said
         assert answer == "again"
 
     @pytest.mark.skipif(not GROUPS, reason="no control groups here")

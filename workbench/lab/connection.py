@@ -7,6 +7,7 @@ hears of it. The kernel is hostile: what it answers is looked at before the page
 
 import hashlib
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -18,19 +19,23 @@ from jupyter_server.services.kernels.connection.base import (
     serialize_msg_to_ws_v1,
 )
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 
 from workbench.audit import Event
 from workbench.errors import Refused, Unprotected, WorkbenchError
 from workbench.lab.incoming import ANSWERED, Asked, asked
 from workbench.lab.looked_at import LOOKS, Looks, entry_of
-from workbench.lab.outgoing import CELL, MB, MESSAGE, Letter, Said, heard
+from workbench.lab.outgoing import CELL, LARGEST, MB, MESSAGE, Letter, Said, heard, too_large
 from workbench.lab.run import code_digest
 
 if TYPE_CHECKING:
     from workbench.lab.session import Session
 
 REMEMBERED = 256
+# What a page waits for to the end of a piece of code, and how many seconds of silence say that it was lost.
+ENDS, QUIET = frozenset({"status", "execute_reply"}), 5.0
+NAMELESS_ERROR: Mapping[str, Any] = MappingProxyType({"ename": "Lost", "evalue": "", "traceback": []})
 
 
 class RecordedConnection(ZMQChannelsWebsocketConnection):
@@ -45,8 +50,12 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         self._last: Mapping[str, Any] = MappingProxyType({})  # the header of the last piece of code
         self._asked: dict[str, Mapping[str, Any]] = {}  # the headers of the last requests
         self._shown: dict[str, int] = {}  # bytes shown of the last pieces of code
+        self._heard = 0.0  # when the kernel said something last
         self._noted: dict[str, bool] = {}  # where it was said already that something is too large
         self._unsaid: list[WorkbenchError] = []
+        self._running: dict[
+            str, set[str]
+        ] = {}  # of the last pieces of code: what is still to come of their end
         self._looks = Looks(pass_on=self._forward, refuse=self._answer_no_look)
 
     async def prepare(self) -> None:
@@ -94,6 +103,7 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
             return
         self._last = asked.header
         self._record(asked)
+        remember(self._running, asked.id, {"status", "execute_reply"})
         self._say_what_waited()
         self._forward(asked)
 
@@ -117,11 +127,55 @@ class RecordedConnection(ZMQChannelsWebsocketConnection):
         parts = self._counted(said, letter)
         remember(self._shown, cell, self._shown.get(cell, 0) + letter.used)
         self.room.shown([*letter.passed, *letter.withheld], cell=cell, kernel=str(self.kernel_id))
+        self._heard = time.monotonic()
+        if said.kind in ENDS and said.content.get("execution_state", "idle") == "idle":
+            self._ends(cell, by=said.kind)
         if parts:
             self._on_zmq_reply(channel, parts)
         if any(one["why"] == "size" for one in letter.withheld) and not self._noted.get(cell):
             remember(self._noted, cell, True)
             self._say(too_large())
+
+    def _ends(self, cell: str, *, by: str) -> None:
+        """
+        One of the two messages that end a piece of code. The other follows at once; it may be lost, with a message
+        that was too large to be taken, and a page would wait for it for ever.
+        """
+        left = self._running.get(cell, set())
+        left.discard(by)
+        if left:
+            IOLoop.current().call_later(QUIET, self._end_without, cell)
+
+    def _end_without(self, cell: str) -> None:
+        header, left = self._asked.get(cell), self._running.get(cell)
+        if not left or header is None or not self.channels:
+            return
+        if time.monotonic() - self._heard < QUIET:  # much is still on its way
+            IOLoop.current().call_later(QUIET, self._end_without, cell)
+            return
+        self._running.pop(cell)
+        lost = {"mime": "unknown", "size": LARGEST, "sha256": "", "why": "size"}
+        self.room.shown([lost], cell=cell, kernel=str(self.kernel_id))
+        self._renew("iopub" if "status" in left else "shell")
+        self.write_stderr(both(was_lost()), dict(header))
+        if "status" in left:
+            self._answer(header, "status", {"execution_state": "idle"}, channel="iopub")
+        else:
+            self._answer(header, "execute_reply", {"status": "error", "execution_count": 0} | NAMELESS_ERROR)
+
+    def _renew(self, channel: str) -> None:
+        """A channel over which a message came that is too large is closed for good: nothing more comes over it."""
+        stream = getattr(self.kernel_manager, f"connect_{channel}")(identity=self.session.bsession)
+        stream.channel = channel
+        old, self.channels[channel] = self.channels[channel], stream
+        old.on_recv(None)
+        old.close()
+        stream.on_recv_stream(self.handle_outgoing_message)
+        if channel == "iopub":
+            # The server listens there itself, to whether the kernel is busy.
+            self.multi_kernel_manager.stop_watching_activity(self.kernel_id)
+            self.multi_kernel_manager.start_watching_activity(self.kernel_id)
+            self.kernel_manager.execution_state = "idle"
 
     def write_stderr(self, error_message: str, parent_header: Any) -> None:
         """A sentence of ours beneath a cell, also where Jupyter has one."""
@@ -228,18 +282,18 @@ def remember(known: dict[str, Any], name: str, value: Any) -> None:
         del known[next(iter(known))]
 
 
-def too_large() -> Refused:
-    most, cell = MESSAGE // MB, CELL // MB
-    return Refused(
-        ja=f"出力が大きいため、一部を表示しません（1 回 {most} MB、1 セル {cell} MB まで）。先頭の行や集計だけを表示してください。",
-        en=f"A part of the output is too large to be shown ({most} MB at once, {cell} MB a cell); show its first rows or a summary.",
-    )
-
-
 def too_many() -> Refused:
     return Refused(
         ja="出力の回数が多すぎるため、しばらく表示を止めます。ループの中の出力を減らしてください。",
         en="There are too many outputs at once, so showing them pauses; print less in the loop.",
+    )
+
+
+def was_lost() -> Refused:
+    most = LARGEST // MB
+    return Refused(
+        ja=f"カーネルの一つの出力が大きすぎて（{most} MB 超）受け取れず、続く出力の一部も失われました。先頭の行や集計だけを表示してください。",
+        en=f"One output of the kernel was too large to be taken (more than {most} MB), and some after it are lost; show its first rows or a summary.",
     )
 
 

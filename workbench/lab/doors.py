@@ -15,9 +15,11 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth import Authorizer, User
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
+from jupyterlab_server.workspaces_handler import WORKSPACE_EXTENSION, slugify
 from tornado.web import Application, HTTPError
 from tornado.websocket import WebSocketHandler
 
+from workbench.errors import Refused
 from workbench.governance.permissions import Role
 
 Roles = frozenset[Role] | None  # None: also whoever has not logged in
@@ -26,6 +28,7 @@ LAB: Roles = frozenset({Role.ANALYST})
 EVERYBODY: Roles = None
 MB = 1 << 20
 BODY, FILE_BODY = MB, 96 * MB  # bytes of a request; a file of the workspace travels in base64
+MOST_WORKSPACES = 20  # files of up to BODY
 
 Row = tuple[str, Roles]
 JUPYTER = "jupyter_server.services"
@@ -137,7 +140,8 @@ def guarded(handler: type, *, method: str) -> type:
         # It cannot ask who it is: for everybody, or for nobody.
         return handler if roles is EVERYBODY else Closed
     if handler not in made:
-        bases = (GuardedSocket if issubclass(handler, WebSocketHandler) else Guarded, handler)
+        ours = GUARDS.get(name_of(handler), Guarded)
+        bases = (GuardedSocket if issubclass(handler, WebSocketHandler) else ours, handler)
         made[handler] = type(f"Guarded{handler.__name__}", bases, {"behind": name_of(handler)})
     return made[handler]
 
@@ -208,6 +212,31 @@ class GuardedSocket(Guarded):
         if visit is not None:
             visit.sockets.discard(self)
         super().on_close()  # type: ignore[misc]
+
+
+class FewWorkspaces(Guarded):
+    """Lab keeps what is open on its page in a file for each name that it is given: so many names and no more."""
+
+    manager: Any
+
+    def put(self, space_name: str = "") -> None:
+        """Write what is open under this name. 403 where as many others are kept."""
+        kept = {file.name for file in self.manager.workspaces_dir.glob("*")}
+        if len(kept) >= MOST_WORKSPACES and slugify(space_name) + WORKSPACE_EXTENSION not in kept:
+            raise HTTPError(403, f"{too_many_workspaces().ja} / {too_many_workspaces().en}")
+        super().put(space_name)  # type: ignore[misc]
+
+
+GUARDS: Mapping[str, type[Guarded]] = MappingProxyType(
+    {f"{LAB_SERVER}.workspaces_handler:WorkspacesHandler": FewWorkspaces}
+)
+
+
+def too_many_workspaces() -> Refused:
+    return Refused(
+        ja=f"画面の配置（ワークスペース）は {MOST_WORKSPACES} 個までです。使っていない名前のものを削除してください。",
+        en=f"At most {MOST_WORKSPACES} arrangements of the page (workspaces) are kept; delete one that is not needed.",
+    )
 
 
 def kind_of(message: Any) -> str | None:

@@ -10,15 +10,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import zmq
 import zmq.asyncio
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.web import HTTPError
 from traitlets import default
 
 from workbench.errors import Refused
-from workbench.lab.kernels import KERNEL, closed
-from workbench.lab.outgoing import MB, STATES, UNREAD
+from workbench.lab.kernels import KERNEL, closed, limited_context
+from workbench.lab.outgoing import EACH, MB, STATES
 
 # A notebook that was open the last time asks for its kernel while the notice is still being read.
 NOTICE_SECONDS, LOOK_SECONDS = 60, 0.2
@@ -26,8 +25,6 @@ EXECUTION_STATES = frozenset({*STATES, "restarting", "autorestarting", "terminat
 
 
 KEPT = 10 * MB  # of what a kernel says while no page is there: what a cell may show
-EACH = 1000  # bytes that a message takes besides its own
-LARGEST = 2 * UNREAD  # a message: the connection to a kernel that sends a larger one is made anew
 
 
 class Waiting(deque[tuple[str, list[bytes]]]):
@@ -73,9 +70,7 @@ class LabKernels(AsyncMappingKernelManager):
     def _limited_context(self) -> zmq.asyncio.Context:
         """Its sockets take no message that could fill the server's memory."""
         self._created_context = True
-        context = zmq.asyncio.Context()
-        context.setsockopt(zmq.MAXMSGSIZE, LARGEST)
-        return context
+        return limited_context()
 
     def start_buffering(self, kernel_id: str, session_key: str, channels: dict[str, Any]) -> None:
         """Keep the last of what a kernel says until its page is back; that there was more is in the log."""

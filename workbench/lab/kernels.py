@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import traitlets
+import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
 import workbench
 from workbench.errors import Refused
+from workbench.lab.outgoing import LARGEST
 
 KERNEL = "workbench"
 PROVISIONER = "workbench-sandbox"
@@ -47,6 +49,13 @@ class Kernels(KernelSpecManager):
 
     def remove_kernel_spec(self, *arguments: Any, **keywords: Any) -> NoReturn:
         raise closed()
+
+
+def limited_context() -> zmq.asyncio.Context:
+    """The sockets to a kernel take no message that could fill the memory of whoever listens."""
+    context = zmq.asyncio.Context()
+    context.setsockopt(zmq.MAXMSGSIZE, LARGEST)
+    return context
 
 
 def closed() -> Refused:

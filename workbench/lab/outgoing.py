@@ -19,6 +19,7 @@ from typing import Any
 
 import nh3
 
+from workbench.errors import Refused
 from workbench.lab.outputs import SHOWING, Output, one
 
 Content = Mapping[str, Any]
@@ -28,6 +29,8 @@ MESSAGE = 1 * MB  # what one message may show: some hundred pages of text, a lar
 CELL = 10 * MB  # what one piece of code may show: a loop that prints by mistake does not use up the day
 CONTENT = 3  # its place among the parts of a message
 UNREAD = 32 * MB  # a message that is larger is not even looked at
+LARGEST = 2 * UNREAD  # a message: a channel to a kernel that sends a larger one is closed, and made anew
+EACH = 1000  # bytes that a message takes besides its own
 SHORT, LONG = 200, 20_000  # letters of a name and of a sentence
 
 # HTML that lays out text and tables. What has anything else in it is shown as its plain text instead.
@@ -429,6 +432,14 @@ def no_comms(_: Content, __: Letter) -> dict[str, Any]:
 
 def no_history(_: Content, __: Letter) -> dict[str, Any]:
     return {"status": "ok", "history": []}
+
+
+def too_large() -> Refused:
+    most, cell = MESSAGE // MB, CELL // MB
+    return Refused(
+        ja=f"出力が大きいため、一部を表示しません（1 回 {most} MB、1 セル {cell} MB まで）。先頭の行や集計だけを表示してください。",
+        en=f"A part of the output is too large to be shown ({most} MB at once, {cell} MB a cell); show its first rows or a summary.",
+    )
 
 
 # Kind of message: how its content is written anew. Widgets (comm_*) and the debugger are not here.

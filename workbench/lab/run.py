@@ -1,7 +1,7 @@
 """
 Run a notebook in a session's sandbox, and let a notebook out of the room.
 
-The source of each cell is in the log before the cell runs. The executed notebook stays in the workspace;
+The source of each cell is in the log before the cell runs. Of its outputs that is kept which a page would get. The executed notebook stays in the workspace;
 what leaves the room is the notebook without its outputs.
 """
 
@@ -16,12 +16,14 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from workbench.audit import Event
-from workbench.errors import Refused, Unusable
-from workbench.lab.kernels import KERNEL, Kernels
-from workbench.lab.outputs import of_cell
+from workbench.errors import Refused, Unusable, WorkbenchError
+from workbench.lab.kernels import KERNEL, Kernels, limited_context
+from workbench.lab.outgoing import CELL, EACH, KINDS, MESSAGE, Letter, spelled, too_large
+from workbench.lab.outputs import SHOWING, Output, of_cell
 from workbench.lab.session import Session
 
 TIMEOUT = 600  # seconds, for one cell
+OUTPUT_TIMEOUT = 30  # for what it put out, once it has run
 STOPS = (CellExecutionError, CellTimeoutError, DeadKernelError)
 
 
@@ -35,25 +37,79 @@ def run_notebook(
     then is saved all the same.
     """
     notebook = read_notebook(content)
-    manager = AsyncKernelManager(kernel_name=KERNEL, kernel_spec_manager=Kernels(room=session))
-    client = NotebookClient(
+    context = limited_context()
+    manager = AsyncKernelManager(
+        kernel_name=KERNEL, kernel_spec_manager=Kernels(room=session), context=context
+    )
+    client = BoundedClient(
         notebook,
         km=manager,
         timeout=timeout,
         allow_errors=allow_errors,
+        store_widget_state=False,
+        # After a message that is too large nothing more is heard: it stops there.
+        raise_on_iopub_timeout=True,
+        iopub_timeout=OUTPUT_TIMEOUT,
         on_cell_execute=lambda cell, cell_index: log_cell(session, cell, cell_index),
         on_cell_executed=lambda cell, cell_index, **_: session.shown(
-            of_cell(cell.outputs), cell=cell_index, kernel=str(manager.kernel_id)
+            [*of_cell(cell.outputs), *client.withheld], cell=cell_index, kernel=str(manager.kernel_id)
         ),
     )
+    client.room = session
     try:
         # On this very thread: a kernel ends with the thread that started it.
         asyncio.run(execute(client, manager))
     except STOPS:
         raise session.why_ended(str(manager.kernel_id)) or stopped(notebook) from None
     finally:
+        context.destroy(linger=0)
         session.workspace.write(name, nbformat.writes(notebook).encode())
     return notebook
+
+
+class BoundedClient(NotebookClient):
+    """
+    Keeps of a kernel's outputs what a page would get of them, and no more: by kind, size and the day's amount.
+
+    They are counted as shown, because the notebook that holds them is made to be looked at.
+    """
+
+    room: Session
+    _cell, _left = -1, 0
+
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        """What becomes of a message that was written anew; a sentence of ours where something is left out."""
+        if cell_index != self._cell:
+            self._cell, self._left, self.withheld, self._told = cell_index, CELL, list[Output](), set[str]()
+        kind = str(msg["msg_type"])
+        if kind not in KINDS:
+            return None
+        letter = Letter(room=min(MESSAGE, self._left))
+        content = KINDS[kind](msg["content"], letter)
+        self._left = max(self._left - letter.used - EACH * (kind in SHOWING), 0)
+        refused = self._why_not_kept(kind, content, letter)
+        self.withheld += letter.withheld
+        kept = None
+        if kind not in SHOWING or letter.passed:
+            kept = super().process_message({**msg, "content": content}, cell, cell_index)
+        if refused is not None and str(refused) not in self._told:
+            self._told.add(str(refused))
+            said = {"name": "stderr", "text": f"{refused.ja} / {refused.en}\n"}
+            ours = {"header": {**msg["header"], "msg_type": "stream"}, "msg_type": "stream", "content": said}
+            super().process_message({**msg, **ours}, cell, cell_index)
+        return kept
+
+    def _why_not_kept(self, kind: str, content: dict[str, Any], letter: Letter) -> WorkbenchError | None:
+        """Why a part of this is left out, or None; what is kept is counted."""
+        if kind in SHOWING and letter.passed:
+            try:
+                self.room.meter.charge(len(spelled(content)), can_say=False)
+            except WorkbenchError as refused:
+                letter.withhold_all("day")
+                return refused
+        return too_large() if any(one["why"] == "size" for one in letter.withheld) else None
 
 
 async def execute(client: NotebookClient, manager: AsyncKernelManager) -> None:
