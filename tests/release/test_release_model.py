@@ -20,6 +20,7 @@ from workbench.scoring.scorer import EVALUATION, GOLDEN, MODEL, REASONS, RECODE
 
 FEATURES = ["grade", "hh_type", "eq_income", "absent_days"]
 NOTEBOOK = "c" * 64
+FAMILIES = ("found_of_100", "missed_of_100", "visits_for_100_children")
 
 
 def flag(**changes):
@@ -104,6 +105,9 @@ def test_an_honest_candidate_is_made_again_to_the_byte_and_admitted(admitted, fi
     assert "fail" not in found.values(), report["findings"]
     assert found["made_again"] == found["evaluation"] == found["refitted"] == "pass"
     assert report["evaluation"]["test"]["rows"] > 0
+    # Families are counted in this room alone, for no released part names one.
+    assert set(report["evaluation"]["families"]) == set(FAMILIES)
+    assert not {"families", "labels"} & set(json.loads(files[EVALUATION]))
     office.vote(request, person="tanaka")
     office.vote(request, person="suzuki")
     assert office.workflow.admit(request).state is State.ADMITTED

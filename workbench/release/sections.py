@@ -20,6 +20,7 @@ from workbench.release.staged import ALIGNMENT, LADDERS, PART, Rows
 from workbench.release.staged_model import Candidate
 from workbench.release.staged_synthetic import Synthetic
 from workbench.release.staged_tables import Tables
+from workbench.riskflag import families
 from workbench.riskflag.report import labels_of
 
 
@@ -210,9 +211,24 @@ def joined(labels: list[Text]) -> Text:
 
 
 def model_sections(candidate: Candidate, _: Found) -> dict[str, Any]:
-    """The evaluation as run again in this room, with the words of its items."""
+    """The evaluation as run again in this room, with the words of its items and, where known, its families."""
     data = candidate.evaluated
-    return {"evaluation": {**data, "labels": labels_of(data, candidate.train.dictionary)}}
+    homes = candidate.households_of(candidate.test.name)
+    visits = (
+        {}
+        if homes is None or data["too_few"]
+        else {
+            "families": families.counted(
+                candidate.model,
+                candidate.definition,
+                train=candidate.train,
+                test=candidate.test,
+                homes=homes,
+                min_cell=data["min_cell"],
+            )
+        }
+    )
+    return {"evaluation": {**data, **visits, "labels": labels_of(data, candidate.train.dictionary)}}
 
 
 def model_provenance(candidate: Candidate) -> dict[str, Any]:

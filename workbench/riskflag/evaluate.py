@@ -103,7 +103,7 @@ def evaluate(
         data |= {name: figure(on) for name, figure in FIGURES.items()}
         data["groups"] = groups.tables(on, by)
         data["gaps"] = groups.gaps(data["groups"])
-        data["stability"] = stability.stability(on, train=train, refit=refit, refits=refits)
+        data["stability"] = stability.stability(on, refit=refit, refits=refits)
     return {**data, "notes": notes.of(data, dictionary=test.dictionary)}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from workbench.errors import WorkbenchError
 from workbench.riskflag.cells import share
 from workbench.riskflag.define import Definition
+from workbench.riskflag.estimators import rebuilt
 from workbench.riskflag.part import Part
 from workbench.riskflag.tested import Tested
 from workbench.riskflag.train import train
@@ -38,12 +39,10 @@ def refit_as(definition: Definition, training: Mapping[str, Any]) -> Refit | Non
         return None
 
     def refit(part: Part) -> Model:
-        from sklearn.linear_model import LogisticRegression
-
         model, _ = train(
             definition,
             part,
-            LogisticRegression(**training["parameters"]),
+            rebuilt(training["estimator"], training["parameters"]),
             features=training["features"],
             edges=training["edges"],
             min_cell=training["min_cell"],
@@ -54,10 +53,11 @@ def refit_as(definition: Definition, training: Mapping[str, Any]) -> Refit | Non
     return refit
 
 
-def stability(tested: Tested, *, train: Part, refit: Refit | None, refits: int) -> dict[str, Any] | None:
+def stability(tested: Tested, *, refit: Refit | None, refits: int) -> dict[str, Any] | None:
     """How many of the flagged children most refits flag too; None where nothing was fitted again."""
     if refit is None or refits < 1:
         return None
+    train = lean(tested)
     times, done = np.zeros(len(tested.scores), dtype=np.int64), 0
     for seed in range(refits):
         again = drawn(train, seed=seed, refit=refit)
@@ -77,6 +77,15 @@ def stability(tested: Tested, *, train: Part, refit: Refit | None, refits: int) 
         "others": share(others, len(times) - flagged, min_cell=tested.min_cell),
         "strip": strip(np.sort(times[tested.flagged])[::-1] / done, min_cell=tested.min_cell),
     }
+
+
+def lean(tested: Tested) -> Part:
+    """The training rows that count, in the columns a fit reads; words are coded once and not for each draw."""
+    part, definition = tested.learnt.part, tested.definition
+    wanted = dict.fromkeys([*tested.model.items, *definition.conditions, definition.target])
+    frame = part.frame[list(wanted)]
+    words = {name: "category" for name in frame if frame[name].dtype == object}
+    return replace(part, frame=frame.astype(words))
 
 
 def drawn(train: Part, *, seed: int, refit: Refit) -> Model | None:
