@@ -19,6 +19,7 @@ evaluate               C . . . . .
 read_metrics           C R . . . .
 revoke                 C R . . . .
 export                 C . . . . .
+activate               C R . . . .
 send_package           C . . . . .
 confirm_package        . R . . M .
 import_package         . . . . M O

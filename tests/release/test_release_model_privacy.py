@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from workbench.release import catalogue
+from workbench.release import catalogue, registry, versions
 from workbench.release.staged_model import Candidate
 from workbench.riskflag import export
 from workbench.riskflag.flag import RiskFlag
@@ -27,7 +27,9 @@ def parts(town):
     return [read_part(content_of, name=name, source=source) for name in ("train", "test")]
 
 
-def candidate(town, *, features=FEATURES, fewest=100, model=lambda fitted: fitted.model, **said):
+def candidate(
+    town, *, features=FEATURES, fewest=100, version="1.0.0", model=lambda fitted: fitted.model, **said
+):
     """What a notebook hands in; `model` changes the points before they are evaluated, `said` what is said of the fit."""
     train, test = parts(town)
     title = {"ja": "登校の支援確認候補", "en": "Attendance"}
@@ -36,7 +38,7 @@ def candidate(town, *, features=FEATURES, fewest=100, model=lambda fitted: fitte
     training = replace(fitted.training, parameters={**fitted.training.parameters, **said})
     handed = replace(fitted, model=model(fitted), training=training)
     report = flag.evaluate(handed, test, groups=["sex"])
-    return export.candidate_files(handed, report, version="1.0.0", notebook="c" * 64)
+    return export.candidate_files(handed, report, version=version, notebook="c" * 64)
 
 
 @pytest.fixture(scope="session")
@@ -46,23 +48,26 @@ def honest(tmp_path_factory, shelved, in_town):
 
 def findings(town, files):
     """What each check says of these files, handed in by the analyst."""
-    folder, evidence = town.office.folder / "candidate", town.office.folder / "candidate-evidence"
+    report = town.office.workflow.report(submit(town, files))
+    return {finding["check"]: finding for finding in report["findings"]}
+
+
+def submit(town, files, *, version="1.0.0"):
+    folder, evidence = town.office.folder / version, town.office.folder / f"{version}-evidence"
     evidence.mkdir()
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    request = town.office.workflow.submit(
+    return town.office.workflow.submit(
         "model",
         bundle=folder,
         evidence=evidence,
         author="mori",
         name="school-attendance",
-        version="1.0.0",
+        version=version,
         purpose="attendance",
         why="二つの地区での試行",
     ).id
-    report = town.office.workflow.report(request)
-    return {finding["check"]: finding for finding in report["findings"]}
 
 
 def failing(found):
@@ -143,3 +148,25 @@ def test_too_few_children_and_points_changed_by_hand_go_to_a_reviewer(admitted):
     files = candidate(admitted, model=lambda fitted: replace(fitted.model, base=fitted.model.base + 5))
 
     assert findings(admitted, files)["membership"]["verdict"] == "review"
+
+
+@pytest.mark.slow
+def test_two_versions_stand_side_by_side(admitted, honest):
+    """A version without one item: other inputs, so the first part of its number must rise, and it did not."""
+    office = admitted.office
+    fewer = candidate(admitted, features=FEATURES[:-1], version="1.1.0")
+    for version, files in (("1.0.0", honest), ("1.1.0", fewer)):
+        request = submit(admitted, files, version=version)
+        office.workflow.report(request)
+        for person in ("tanaka", "suzuki"):
+            office.vote(request, person=person)
+        office.workflow.admit(request)
+    models = registry.registry(office.home, office.state)
+    both = [models.open(f"school-attendance@{version}", now=office.clock()) for version in ("1.0.0", "1.1.0")]
+
+    told = versions.compared(*both)
+
+    assert {line["line"] for line in told["lines"] if not line["same"]} >= {"contract", "model", "features"}
+    assert (told["asks_for"], told["raised"], told["as_it_should"]) == ("major", "minor", False)
+    assert {point["item"] for point in told["points"]} >= {"absent_days"}
+    assert "school-attendance@1.1.0" in versions.shown(told)

@@ -38,6 +38,9 @@ class Event(StrEnum):
     BUNDLE_ADMITTED = "bundle.admitted"
     BUNDLE_REVOKED = "bundle.revoked"
     BUNDLE_EXPORTED = "bundle.exported"
+    MODEL_ACTIVATED = "model.activated"
+    MODEL_SUSPENDED = "model.suspended"
+    MODEL_ROLLED_BACK = "model.rolled_back"
     HOST_ADDED = "host.added"
     HOST_REMOVED = "host.removed"
     PACKAGE_ASKED = "package.asked"
@@ -133,6 +136,10 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.BUNDLE_ADMITTED: keys("request manifest name version"),
     Event.BUNDLE_REVOKED: keys("manifest reason sequence"),
     Event.BUNDLE_EXPORTED: keys("manifest name version"),
+    # `after` is the digest of the event that the signed act (`envelope`) follows.
+    Event.MODEL_ACTIVATED: keys("manifest name version reason after envelope"),
+    Event.MODEL_SUSPENDED: keys("manifest name version reason after envelope"),
+    Event.MODEL_ROLLED_BACK: keys("manifest name version reason after envelope"),
     Event.HOST_ADDED: keys("host key portable"),
     Event.HOST_REMOVED: keys("host"),
     Event.PACKAGE_ASKED: keys("package host manifests"),

@@ -182,18 +182,35 @@ def in_home(path: Path | None, revocations: Path | None, bundle: Path, *, actor:
         else known(home, state, now=datetime.now(UTC))
     )
     folder = bundle if bundle.exists() else in_registry(home, state, str(bundle))
-    return Setting(
-        folder, trusted, listed, record=recorder(state, actor), refused=refusals(state, folder, actor)
-    )
+    refused = refusals(state, folder, actor)
+    try:
+        expect_in_use(home, state, folder)
+    except WorkbenchError as error:
+        refused(error)
+        raise
+    return Setting(folder, trusted, listed, record=recorder(state, actor), refused=refused)
 
 
 def in_registry(home: "Home", state: Any, wanted: str) -> Path:
-    """The folder of the registry's model `name@version`; it is verified when it is used."""
+    """The folder of the model `name@version`, or of the version of `name` in use; it is verified when it is used."""
     from workbench.artifact.store import Store
     from workbench.release.admission import shelf
     from workbench.release.registry import registry
 
-    return Store(shelf(home, "model")).path(registry(home, state).find(wanted).manifest)
+    models = registry(home, state)
+    entry = models.find(wanted) if "@" in wanted else models.active(wanted)
+    return Store(shelf(home, "model")).path(entry.manifest)
+
+
+def expect_in_use(home: "Home", state: Any, folder: Path) -> None:
+    """Raise Refused for a version of this registry that is not in use, wherever its copy lies."""
+    from workbench.release.registry import registry, why_not_score
+
+    manifest = folder / "manifest.json"
+    if manifest.is_file():
+        refusal = why_not_score(registry(home, state), sha256(manifest.read_bytes()))
+        if refusal is not None:
+            raise refusal
 
 
 def recorder(state: Any, actor: str) -> Callable[[dict[str, Any]], None]:

@@ -43,6 +43,8 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "read_metrics": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "revoke": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "export": frozenset({Role.COORDINATOR}),
+    # Suspending must be as quick as revoking; whoever may stop a model may also let it run on.
+    "activate": frozenset({Role.COORDINATOR, Role.REVIEWER}),
     "send_package": frozenset({Role.COORDINATOR}),
     # Not the coordinator's: whoever asks to send must not be able to agree as the second person.
     "confirm_package": frozenset({Role.REVIEWER, Role.MANAGER}),
