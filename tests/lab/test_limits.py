@@ -6,6 +6,7 @@ import subprocess
 import textwrap
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,88 @@ def test_attack_many_processes_take_memory_together(small):
     assert "768 MB" in small.why_ended("test").en
     small.forget_kernel("test")
     assert not any(folder.exists() for folder in group.folders)
+
+
+def test_a_room_without_control_groups_says_so(open_session, monkeypatch):
+    monkeypatch.setattr(cgroups, "make", lambda *_, **__: None)
+
+    assert "Delegate=yes" in open_session().notices()[-1]
+
+
+HOGS = 6
+
+
+@needs_groups
+def test_attack_six_kernels_together_take_more_than_the_room_has(open_session):
+    """Each stays below its own limit; the room's is kept, the hogs are told, and the rest of the room goes on."""
+    session = open_session(limits=replace(SMALL, room_memory=512 * MB))
+    folders = {f"k{number}": run_folder.make() for number in range(HOGS)}
+    started = {name: hog(session, name, folder) for name, folder in folders.items()}
+    try:
+        end = time.monotonic() + 30
+        while all(session.why_ended(name) is None for name in folders):
+            assert time.monotonic() < end, "they took what they liked"
+            time.sleep(0.1)
+        told = [name for name in folders if session.why_ended(name)]
+        assert 0 < len(told) < HOGS
+        assert "512 MB" in session.why_ended(told[0]).en
+    finally:
+        for one in started.values():
+            one.kill()
+            one.wait()
+        for folder in folders.values():
+            run_folder.remove(folder)
+    together = session._together
+    session.close()
+    assert not any(folder.exists() for folder in together.folders)
+
+
+def hog(session, name, folder):
+    """A kernel of the session that takes 200 MB, a quarter of its own limit, and stays."""
+    command = launch_command(
+        session.sandbox(group=session.kernel_group(name)),
+        ["python", "-c", "import time; taken = b'x' * (200 << 20); time.sleep(60)"],
+        folder=folder,
+    )
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@needs_groups
+def test_attack_the_kernels_of_a_room_start_processes_without_end_together(open_session):
+    session = open_session(limits=replace(SMALL, processes=400, room_processes=40))
+    forks = """
+        import os, time
+        for _ in range(50):
+            try:
+                if os.fork() == 0:
+                    time.sleep(20)
+                    os._exit(0)
+            except OSError:
+                print("stopped", flush=True)
+                break
+        time.sleep(20)
+    """
+    folders = [run_folder.make() for _ in range(2)]
+    started = [
+        subprocess.Popen(
+            launch_command(
+                session.sandbox(group=session.kernel_group(f"k{number}")),
+                ["python", "-c", textwrap.dedent(forks)],
+                folder=folder,
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for number, folder in enumerate(folders)
+    ]
+    try:
+        assert started[0].stdout.readline() == b"stopped\n"
+    finally:
+        for one, folder in zip(started, folders, strict=True):
+            one.kill()
+            one.wait()
+            one.stdout.close()
+            run_folder.remove(folder)
 
 
 def test_attack_one_process_takes_more_than_there_is(inside):
@@ -280,6 +363,9 @@ class TestControlGroups:
         assert (group.folders[0] / "memory.limit_in_bytes").read_text() == str(GB)
         assert (group.folders[1] / "pids.max").read_text() == "7"
         assert (group.folders[2] / "cpu.cfs_quota_us").read_text() == "200000"
+        kernel = cgroups.make(Limits(memory=GB // 2), within=group)
+        assert [folder.parent for folder in kernel.folders] == list(group.folders)
+        assert (kernel.folders[0] / "memory.limit_in_bytes").read_text() == str(GB // 2)
 
     def test_version_two_hands_its_controllers_down(self, machine, tmp_path):
         room = tmp_path / "room.service"
@@ -294,6 +380,13 @@ class TestControlGroups:
         assert (group.folders[0] / "memory.max").read_text() == str(GB)
         assert (group.folders[0] / "cpu.max").read_text() == "200000 100000"
         assert group.ended_for_memory()
+
+        (group.folders[0] / "cgroup.subtree_control").write_text("")
+        (group.folders[0] / "memory.oom.group").write_text("0")
+        kernel = cgroups.make(Limits(memory=GB // 2), within=group)
+        assert [folder.parent for folder in kernel.folders] == list(group.folders)
+        assert (kernel.folders[0] / "memory.max").read_text() == str(GB // 2)
+        assert (group.folders[0] / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
 
     def test_without_a_controller_there_is_no_group(self, machine, tmp_path):
         machine("4:memory:/\n0::/\n", f"31 30 0:26 / {tmp_path} rw - cgroup cgroup rw,memory\n")

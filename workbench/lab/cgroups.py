@@ -1,13 +1,13 @@
 """
 Control groups: memory, processes and processor time of one kernel counted together, whatever it starts.
 
-A kernel's group stands beneath the group that the room itself is in, so that whatever limits the room limits
-the kernel too. Both versions of the interface are spoken; where neither lets us, there is no group, and the
+A room's kernels have one group together, with limits of its own, and in it each has its own. It stands beneath the
+group that the room itself is in, so that whatever limits the room limits the kernels too. Both versions of the interface are spoken; where neither lets us, there is no group, and the
 limits of each process are what remains.
 
 In version 2 a group that holds processes hands nothing down. There the room is to be started in a group called
 `workbench-room` of its own (in systemd: `Delegate=yes`, `DelegateSubgroup=workbench-room`), and the kernels'
-groups stand beside it.
+group stands beside it.
 """
 
 import contextlib
@@ -42,13 +42,14 @@ def files_v1(limits: Limits) -> dict[str, Files]:
     }
 
 
-def files_v2(limits: Limits) -> dict[str, Files]:
+def files_v2(limits: Limits, *, one: bool) -> dict[str, Files]:
+    """`one`: whether what is in the group is one kernel."""
     return {
         "memory": [
             ("memory.max", limits.memory),
             ("memory.swap.max?", 0),
-            # What takes too much ends whole: half a kernel helps nobody.
-            ("memory.oom.group?", 1),
+            # A kernel that takes too much ends whole: half a kernel helps nobody. The others of its room go on.
+            ("memory.oom.group?", int(one)),
         ],
         "pids": [("pids.max", limits.processes)],
         "cpu": [("cpu.max", f"{PERIOD * limits.processors} {PERIOD}")],
@@ -61,7 +62,7 @@ COUNTERS = ("memory.oom_control", "memory.events")
 
 @dataclass(frozen=True)
 class Group:
-    """The folders of one kernel's group: one for each controller in version 1, a single one in version 2."""
+    """The folders of a group, of a room or of one kernel: one for each controller in version 1, a single one in version 2."""
 
     folders: tuple[Path, ...]
 
@@ -107,10 +108,19 @@ class Group:
                 os.kill(process, signal.SIGKILL)
 
 
-def make(limits: Limits) -> Group | None:
-    """A new group with these limits, or None where the system does not let us have one that keeps them all."""
+def make(limits: Limits, *, within: Group | None = None) -> Group | None:
+    """
+    A new group with these limits: a room's, or `within` that one a kernel's.
+
+    None where the system does not let us have one that keeps them all.
+    """
     name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
-    return _make_v1(limits, name) or _make_v2(limits, name)
+    if within is None:
+        return _make_v1(limits, name) or _make_v2(limits, name)
+    if len(within.folders) == 1:
+        return _made_v2(limits, within.folders[0], name, one=True)
+    rows = files_v1(limits).values()
+    return _filled([(above / name, files) for above, files in zip(within.folders, rows, strict=True)])
 
 
 def clear_leftovers() -> None:
@@ -119,8 +129,9 @@ def clear_leftovers() -> None:
         for folder in parent.glob(f"{PREFIX}*"):
             room = folder.name.removeprefix(PREFIX).partition("-")[0]
             if room.isdecimal() and not Path(f"/proc/{room}").exists():
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+                for left in (*folder.glob(f"{PREFIX}*"), folder):
+                    with contextlib.suppress(OSError):
+                        left.rmdir()
 
 
 def _make_v1(limits: Limits, name: str) -> Group | None:
@@ -132,11 +143,16 @@ def _make_v1(limits: Limits, name: str) -> Group | None:
 
 
 def _make_v2(limits: Limits, name: str) -> Group | None:
-    wanted = files_v2(limits)
-    for parent in _parent_v2():
-        with contextlib.suppress(OSError):
-            _hand_down(parent, wanted)
-            return _filled([(parent / name, [row for files in wanted.values() for row in files])])
+    return next(
+        (made for parent in _parent_v2() if (made := _made_v2(limits, parent, name, one=False))), None
+    )
+
+
+def _made_v2(limits: Limits, parent: Path, name: str, *, one: bool) -> Group | None:
+    wanted = files_v2(limits, one=one)
+    with contextlib.suppress(OSError):
+        _hand_down(parent, wanted)
+        return _filled([(parent / name, [row for files in wanted.values() for row in files])])
     return None
 
 

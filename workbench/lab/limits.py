@@ -1,7 +1,7 @@
-"""How much one kernel may use: every limit in one table, and what keeps it."""
+"""How much one kernel may use, and all kernels of a room together: every limit in one table, and what keeps it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 MB, GB = 1 << 20, 1 << 30
@@ -12,7 +12,7 @@ class Limits:
     """
     What one kernel may use at most; bytes where nothing else is said.
 
-    Without control groups `memory` is kept for each process and not for all together. `disk` is looked at
+    Without control groups `memory` is kept for each process and not for all together, of a kernel or of a room. `disk` is looked at
     before each piece of code; see KEPT_BY.
     """
 
@@ -24,7 +24,14 @@ class Limits:
     disk: int = 20 * GB  # of the workspace
     temporary: int = 512 * MB  # of /tmp, in memory
     shared_memory: int = 256 * MB  # of /dev/shm, in memory
-    kernels: int = 6  # of one room at once: each may use all of the above but the disk
+    kernels: int = 6  # of one room at once
+    # All kernels of one room together; processors and disk are the room's already.
+    room_memory: int = 16 * GB
+    room_processes: int = 1024
+
+    def of_room(self) -> "Limits":
+        """What the kernels of one room may use together."""
+        return replace(self, memory=self.room_memory, processes=self.room_processes)
 
     def resources(self, *, grouped: bool) -> dict[str, int]:
         """
@@ -55,5 +62,7 @@ KEPT_BY = MappingProxyType(
         "temporary": ("tmpfs", "tmpfs"),
         "shared_memory": ("tmpfs", "tmpfs"),
         "kernels": ("the room, before each start", "the room, before each start"),
+        "room_memory": ("control group of the room", "the number of kernels"),
+        "room_processes": ("control group of the room, RLIMIT_NPROC", "RLIMIT_NPROC"),
     }
 )

@@ -80,6 +80,14 @@ LACKING = (
     "processes print show.",
 )
 
+# Where the system gives no control groups (`cgroups.py`), memory has no bound of the room's.
+UNGROUPED = (
+    "この機械では制御グループ（cgroup）を使えないため、メモリーの上限はプロセスごとに効き、カーネル全体の合計には効きません。"
+    "同時に動くカーネルの数だけが合計を抑えます。root で動かすか、systemd の Delegate=yes で制御グループを渡してください。",
+    "There are no control groups for this room: memory is bounded for each process and not for all kernels "
+    "together, whose number is all that bounds it. Run as root, or hand a control group down (systemd: Delegate=yes).",
+)
+
 
 def accepted(act: str, room: Room) -> Residual | None:
     """The row that accepts this act in this room, or None."""

@@ -32,7 +32,7 @@ from workbench.lab.modes import Mode
 from workbench.lab.notice import not_read
 from workbench.lab.outputs import Output, OutputLog
 from workbench.lab.probe import why_not_available
-from workbench.lab.residual import LACKING, Room, of_room
+from workbench.lab.residual import LACKING, UNGROUPED, Room, of_room
 from workbench.lab.sandbox import Sandbox
 from workbench.lab.workspace import Workspace
 from workbench.state import State
@@ -76,6 +76,7 @@ class Session:
         self._kernels: dict[str, subprocess.Popen[bytes]] = {}
         run_folder.clear_leftovers()
         cgroups.clear_leftovers()
+        self._together: Group | None = None  # of all its kernels
         self._groups: dict[str, Group] = {}
         self._reasons: dict[str, Refused] = {}
         self._folders: dict[str, Path] = {}
@@ -200,26 +201,33 @@ class Session:
     def notices(self) -> list[str]:
         """What whoever opens this room must know about it, one line for each, in both languages."""
         risks = [f"{act}: {risk.ja} / {risk.en}" for act, risk in of_room(self.kind).items()]
-        return risks if self.kind.namespaces else [*risks, " / ".join(LACKING)]
+        lacking = [] if self.kind.namespaces else [" / ".join(LACKING)]
+        return [*risks, *lacking, *([] if self._group_of_all() else [" / ".join(UNGROUPED)])]
 
     def kernel_group(self, kernel: str) -> Group | None:
         """A new control group for this kernel, or None where there are none; one of its last run is removed."""
         self._remove_group(kernel)
         self._reasons.pop(kernel, None)
-        group = cgroups.make(self._limits)
+        together = self._group_of_all()
+        group = cgroups.make(self._limits, within=together) if together else None
         if group is not None:
             self._groups[kernel] = group
         return group
+
+    def _group_of_all(self) -> Group | None:
+        """The control group of all kernels of the room together, or None where there are none."""
+        self._together = self._together or cgroups.make(self._limits.of_room())
+        return self._together
 
     def why_ended(self, kernel: str) -> Refused | None:
         """Why a kernel was ended by its limits, or None where it was not."""
         group = self._groups.get(kernel)
         if group is None or not group.ended_for_memory():
             return self._reasons.get(kernel)
-        most = f"{self._limits.memory // MB:,} MB"
+        most, together = (f"{limit // MB:,} MB" for limit in (self._limits.memory, self._limits.room_memory))
         return Refused(
-            ja=f"メモリーが上限（{most}）を超えたため、カーネルを止めました。扱う行や列を減らしてやり直してください。",
-            en=f"The kernel was ended: it took more than its memory limit ({most}). Use fewer rows or columns.",
+            ja=f"メモリーが上限（{most}、動いているカーネル全体で {together}）を超えたため、カーネルを止めました。扱う行や列を減らすか、使っていないカーネルを止めてやり直してください。",
+            en=f"The kernel was ended: it took more than its memory limit ({most}; {together} with all that run). Use fewer rows or columns, or shut down kernels that are not needed.",
         )
 
     def expect_fewer_kernels(self) -> None:
@@ -272,6 +280,8 @@ class Session:
             self.forget_kernel(kernel)
         for kernel in list(self._groups):
             self._remove_group(kernel)
+        if self._together is not None:
+            self._together.remove()
         self._gateway.close()
         run_folder.remove(self._folder)
         if self._quota is not None:
