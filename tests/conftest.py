@@ -161,3 +161,34 @@ def postgresql(postgresql_server):
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
     engine.dispose()
     return postgresql_server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def databases():
+    """Run a query on a pyarrow table called `records`, in each database; rows come back as dicts by column `n`."""
+    return {"duckdb": in_duckdb, "sqlite": in_sqlite}
+
+
+def in_duckdb(query, records):
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.register("records", records)
+    return sorted(connection.sql(query).to_arrow_table().to_pylist(), key=lambda row: row["n"])
+
+
+def in_sqlite(query, records):
+    import sqlite3
+
+    import pyarrow as pa
+
+    connection = sqlite3.connect(":memory:")
+    kinds = ["TEXT" if pa.types.is_string(field.type) else "NUMERIC" for field in records.schema]
+    columns = ", ".join(f'"{name}" {kind}' for name, kind in zip(records.column_names, kinds, strict=True))
+    connection.execute(f"CREATE TABLE records ({columns})")
+    marks = ", ".join("?" * records.num_columns)
+    rows = [tuple(row.values()) for row in records.to_pylist()]
+    connection.executemany(f"INSERT INTO records VALUES ({marks})", rows)
+    cursor = connection.execute(query)
+    names = [each[0] for each in cursor.description]
+    return sorted((dict(zip(names, row, strict=True)) for row in cursor), key=lambda row: row["n"])

@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from workbench.errors import Refused
 from workbench.riskflag.define import Definition
+from workbench.riskflag.expert import Rule, RuleList
 from workbench.riskflag.flag import RiskFlag
 from workbench.riskflag.train import train as fit
 from workbench.scoring import engine
@@ -258,3 +259,34 @@ def test_a_fitted_flag_prints_as_its_whole_table(train):
     assert "Absent days" in html
     assert "not a probability" in html
     assert fitted.plot().png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "said"),
+    [
+        (DecisionTreeClassifier(min_samples_leaf=100), "average contributions"),
+        (
+            RuleList(Rule({"absent_days": (20, None)}, points=900, ja="欠席20日以上", en="20 days")),
+            "欠席20日以上",
+        ),
+    ],
+    ids=["tree", "rules"],
+)
+def test_a_fitted_flag_of_another_form_prints_what_its_items_contribute(train, estimator, said):
+    flag = RiskFlag("school-attendance", target="absent_30d_next_year", capacity=0.1)
+    fitted = flag.fit(train, estimator, features=None if isinstance(estimator, RuleList) else FEATURES)
+
+    html = fitted._repr_html_()
+    assert said in html
+    assert "1 logit" not in html.partition("</p>")[0] or fitted.model.calibration is None
+    assert fitted.plot().png.startswith(b"\x89PNG")
+
+
+def test_the_average_contribution_of_a_level_is_that_of_its_rows(train):
+    flag = RiskFlag("school-attendance", target="absent_30d_next_year", capacity=0.1)
+    fitted = flag.fit(train, DecisionTreeClassifier(max_depth=1), features=["absent_days"])
+    (feature,), (tree,) = fitted.model.features, fitted.model.trees
+    below = tree.left_of[0]
+
+    expected = [tree.points[1 if place < below else 2] for place in range(len(feature.points))]
+    assert list(fitted._points(feature))[:-1] == expected

@@ -27,6 +27,8 @@ def test_the_items_of_a_model_are_its_features_and_its_conditions(model_data):
 def full_data(model_data):
     """A model with one of each form."""
     zeros = [[0] * 5 for _ in range(4)]
+    for feature in model_data["features"][:2]:
+        feature["levels"] = list(feature["points"])
     condition = {"item": "absent_days", "places": [-1, 2]}
     return {
         **model_data,
@@ -72,6 +74,9 @@ def one_after_the_other(depth):
 
 
 FORMS = {
+    "levels in no order": lambda m: m["features"][0].pop("levels"),
+    "a level told twice": lambda m: m["features"][0].update(levels=["male", "male"]),
+    "a level too many": lambda m: m["features"][0].update(levels=["male", "female", "x"]),
     "a pair of an item with itself": lambda m: m["pairs"][0].update(items=["sex", "sex"]),
     "a pair of an item that is not there": lambda m: m["pairs"][0].update(items=["sex", "x"]),
     "a pair's table of another size": lambda m: m["pairs"][0]["points"].pop(),
@@ -161,6 +166,7 @@ def test_the_largest_forms_cannot_overflow():
 
 
 BENT = {
+    "an order nobody needs": lambda m: m["features"][0].update(levels=["male", "female"]),
     "another schema": lambda m: m.update(schema="riskflag-ir/2"),
     "an unknown key": lambda m: m.update(code="import os"),
     "no features": lambda m: m.update(features=[]),

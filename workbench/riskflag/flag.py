@@ -8,6 +8,7 @@ What an analyst types: a flag that is defined once, fitted on one part and evalu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -24,12 +25,17 @@ from workbench.riskflag.report import labels_of
 from workbench.riskflag.stability import REFITS, refit_as
 from workbench.riskflag.train import MIN_CELL as LEAST_ROWS
 from workbench.riskflag.train import Training, train
+from workbench.scoring import engine
 from workbench.scoring.model import Feature, Model
 
 
 @dataclass(frozen=True)
 class FittedFlag:
-    """A flag's compiled model, with what it was trained on. It prints as the whole table of its points."""
+    """
+    A flag's compiled model, with what it was trained on. It prints as the whole table of its points.
+
+    Where trees or pairs speak of several items together, the table has what a level contributes on average.
+    """
 
     definition: Definition
     model: Model
@@ -49,8 +55,22 @@ class FittedFlag:
         return {
             "label": entry.label[language],
             "words": [*words.values(), NOT_RECORDED[language]],
-            "points": [*feature.points, feature.missing],
+            "points": list(self._points(feature)),
         }
+
+    def _points(self, feature: Feature) -> Sequence[int]:
+        """The points of each level, missing last; of trees and pairs what they contribute on average."""
+        if not (self.model.trees or self.model.pairs):
+            return [*feature.points, feature.missing]
+        column = self.model.features.index(feature)
+        places, said = self._scored.places[:, column], self._scored.contributions[:, column]
+        # Missing stands at -1, behind the levels; what is unseen is not shown.
+        standing = [said[places == place] for place in [*range(len(feature.points)), engine.MISSING_PLACE]]
+        return [round(float(each.mean())) if len(each) else 0 for each in standing]
+
+    @cached_property
+    def _scored(self) -> engine.Scored:
+        return engine.score(self.model, self.part.table(self.model.items))
 
     def _repr_html_(self) -> str:
         rows = "".join(self._html_row(feature) for feature in self.model.features)
@@ -59,10 +79,10 @@ class FittedFlag:
             for note in self.training.notes
         )
         return (
-            f"<p><b>{escape(self.definition.name)}</b>: 加法モデル / additive model, "
+            f"<p><b>{escape(self.definition.name)}</b>: {' / '.join(form_words(self.model))}, "
             f"基点 base {self.model.base:+,}, しきい値 threshold {self.model.threshold.score:+,} "
-            "(1000 = 1 logit; 確率ではありません / not a probability)</p>"
-            "<table><thead><tr><th>項目 / item</th><th>区分と点数 / levels and points</th></tr></thead>"
+            f"({SCALE[self.model.calibration is None]}確率ではありません / not a probability)</p>"
+            f"{rules_html(self.model)}<table><thead><tr><th>項目 / item</th><th>区分と点数 / levels and points</th></tr></thead>"
             f"<tbody>{rows}</tbody></table><ul>{notes}</ul>{self._html_difference()}"
         )
 
@@ -82,13 +102,51 @@ class FittedFlag:
     def _html_row(self, feature: Feature) -> str:
         entry = self.part.dictionary[feature.name]
         words = explain.place_words(feature, entry, language="ja")
-        cells = [
-            f"{words[place]} {points:+d}"
-            for place, points in zip(feature.places, feature.points, strict=True)
-        ]
-        cells.append(f"{NOT_RECORDED['ja']} {feature.missing:+d}")
+        *known, missing = self._points(feature)
+        cells = [f"{words[place]} {points:+d}" for place, points in zip(feature.places, known, strict=True)]
+        cells.append(f"{NOT_RECORDED['ja']} {missing:+d}")
         name = f"{escape(entry.label['ja'])}<br><small>{escape(entry.label['en'])}</small>"
         return f"<tr><td>{name}</td><td>{escape('　'.join(cells))}</td></tr>"
+
+
+# A score with a calibration is a sum of votes or of an expert's points.
+SCALE = {True: "1000 = 1 logit; ", False: ""}
+
+
+def form_words(model: Model) -> tuple[str, str]:
+    """What kind of model it is, in both languages."""
+    counts = {"trees": len(model.trees), "rules": len(model.rules), "additive": len(model.pairs)}
+    count = counts[model.form]
+    pairs = (
+        {"ja": f"（二次元の表 {count}）", "en": f" with {count} two-way tables"}
+        if count
+        else {"ja": "", "en": ""}
+    )
+    return {
+        "trees": (
+            f"決定木 {count} 本（項目の点数は平均の寄与）",
+            f"{count} trees (points are average contributions)",
+        ),
+        "rules": (f"専門家の規則 {count} 件", f"{count} rules by experts"),
+        "additive": (f"加法モデル{pairs['ja']}", f"additive model{pairs['en']}"),
+    }[model.form]
+
+
+def rules_html(model: Model) -> str:
+    """The rules of an expert with their points."""
+    if not model.rules:
+        return ""
+    kept = (
+        "最初に当てはまる規則だけ / only the first that holds"
+        if model.first_rule_only
+        else "すべて加算 / all that hold"
+    )
+    rows = "".join(
+        f"<tr><td>{escape(rule.words['ja'])}<br><small>{escape(rule.words['en'])}</small></td>"
+        f"<td>{rule.points:+,}</td></tr>"
+        for rule in model.rules
+    )
+    return f"<table><thead><tr><th>規則 / rule（{kept}）</th><th>点数 / points</th></tr></thead><tbody>{rows}</tbody></table>"
 
 
 class RiskFlag(Definition):

@@ -18,7 +18,7 @@ from workbench.errors import Refused
 from workbench.riskflag.binning import bin_item
 from workbench.riskflag.compilers import experts, trees
 from workbench.riskflag.compilers.calibrated import recalibrated
-from workbench.riskflag.compilers.compiled import MILLI, Compiled, Floats, log_odds
+from workbench.riskflag.compilers.compiled import LARGEST, MILLI, Compiled, Floats, log_odds
 from workbench.riskflag.define import Definition
 from workbench.riskflag.design import Design, design_of
 from workbench.riskflag.estimators import BY_SHARE, WRITTEN, described, inner, refuse_unheld, way_of
@@ -299,7 +299,9 @@ def compare(model: Model, logits: Floats, among: Considered) -> dict[str, Any]:
     top = np.argsort(-scores, kind="stable")[:places]
     # Below the last who has a place with the estimator; those it calls equal may take each other's.
     last = np.sort(logits)[::-1][places - 1] if places else -np.inf
-    apart = np.abs(engine.milli_logits(model, scores) - logits * MILLI)
+    # Beyond the largest odds a model tells, a probability has too few digits to compare.
+    bounds = (-LARGEST, LARGEST)
+    apart = np.abs(np.clip(engine.milli_logits(model, scores), *bounds) - np.clip(logits * MILLI, *bounds))
     return {
         "largest_difference_milli_logits": round(float(apart.max()), 1),
         "children_exchanged_at_capacity": int((logits[top] < last - SAME).sum()),

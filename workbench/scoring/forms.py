@@ -30,7 +30,7 @@ LIMITS = {
     "nodes": 100_000,
     # What the trees take when made ready: a word for each place of each item a tree asks, 64 leaves a word.
     "words": 8_000_000,
-    # Nested conditions of the SQL form; databases stop at about a thousand.
+    # What a person could follow, and a database's parser too.
     "depth": 60,
 }
 LEAVES_OF_A_WORD = 64

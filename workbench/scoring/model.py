@@ -110,6 +110,11 @@ class Model:
         """What it mainly is: `trees`, `rules` or `additive`."""
         return "trees" if self.trees else "rules" if self.rules else "additive"
 
+    @property
+    def by_place(self) -> bool:
+        """Whether anything speaks of the places of levels, so that their order matters."""
+        return bool(self.pairs or self.rules or self.trees)
+
     @cached_property
     def routings(self) -> tuple[Routing, ...]:
         """The trees, made ready for many rows."""
@@ -125,7 +130,7 @@ class Model:
             "unit": self.unit,
             "scale": "milli-logit",
             "base": self.base,
-            "features": [feature_to_json(feature) for feature in self.features],
+            "features": [feature_to_json(feature, ordered=self.by_place) for feature in self.features],
             "threshold": threshold_to_json(self.threshold),
             "eligible": {item: list(levels) for item, levels in self.eligible.items()},
             "excluded": {item: list(levels) for item, levels in self.excluded.items()},
@@ -142,7 +147,8 @@ def build(data: Any) -> Model:
     """The model that plain `data` describes, checked first."""
     for problem in jsonschema.Draft202012Validator(outline()).iter_errors(data):
         raise malformed(".".join(str(step) for step in list(problem.absolute_path)[:2]) or "model")
-    features = tuple(build_feature(entry) for entry in data["features"])
+    ordered = bool({"pairs", "rules", "trees"} & set(data))
+    features = tuple(build_feature(entry, ordered=ordered) for entry in data["features"])
     if len({feature.name for feature in features}) != len(features):
         raise malformed("features")
     threshold = data["threshold"]
@@ -211,19 +217,29 @@ def width(row: Any) -> int:
     return len(row) if isinstance(row, list) else 0
 
 
-def build_feature(entry: Mapping[str, Any]) -> Feature:
+def build_feature(entry: Mapping[str, Any], *, ordered: bool) -> Feature:
+    """A feature; where places matter (`ordered`) the file must say in which order its levels stand."""
     name, missing = entry["name"], whole(entry["missing"], place=entry["name"])
     if entry["type"] == "category":
         unseen = None if entry["unseen"] == REJECT else whole(entry["unseen"], place=name)
-        points = tuple(whole(value, place=name) for value in entry["points"].values())
-        return Feature(
-            name=name, points=points, missing=missing, levels=tuple(entry["points"]), unseen=unseen
-        )
+        levels = levels_of(entry, ordered=ordered)
+        points = tuple(whole(entry["points"][level], place=name) for level in levels)
+        return Feature(name=name, points=points, missing=missing, levels=levels, unseen=unseen)
     edges = tuple(float(edge) for edge in entry["edges"])
     points = tuple(whole(value, place=name) for value in entry["points"])
     if len(points) != len(edges) + 1 or any(a >= b for a, b in pairwise(edges)):
         raise malformed(name)
     return Feature(name=name, points=points, missing=missing, edges=edges)
+
+
+def levels_of(entry: Mapping[str, Any], *, ordered: bool) -> tuple[str, ...]:
+    """The levels in their order. The keys of an object have none: canonical JSON sorts them."""
+    if ordered != ("levels" in entry):
+        raise malformed(entry["name"])
+    levels = tuple(entry.get("levels", entry["points"]))
+    if len(levels) != len(entry["points"]) or set(levels) != set(entry["points"]):
+        raise malformed(entry["name"])
+    return levels
 
 
 def whole(value: Any, *, place: str) -> int:
@@ -237,9 +253,10 @@ def conditions(data: Mapping[str, list[str]]) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType({item: tuple(levels) for item, levels in data.items()})
 
 
-def feature_to_json(feature: Feature) -> dict[str, Any]:
+def feature_to_json(feature: Feature, *, ordered: bool) -> dict[str, Any]:
     if feature.levels is not None:
         return {
+            **({"levels": list(feature.levels)} if ordered else {}),
             "name": feature.name,
             "type": "category",
             "points": dict(zip(feature.levels, feature.points, strict=True)),

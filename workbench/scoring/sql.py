@@ -8,6 +8,7 @@ literal is rounded by some databases and a DECIMAL in others.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from workbench.scoring.forms import Calibration, Condition, Pair, Tree
@@ -112,7 +113,7 @@ def terms(model: Model) -> Iterable[str]:
         )
         yield looked_up(f"p{index}", own)
     yield from (pair_points(pair) for pair in model.pairs)
-    yield from (node_points(tree, 0) for tree in model.trees)
+    yield from map(tree_points, model.trees)
     rules = [(both(rule.conditions), whole(rule.points)) for rule in model.rules]
     if model.first_rule_only:
         yield case(rules, otherwise="0")
@@ -144,12 +145,21 @@ def pair_points(pair: Pair) -> str:
     return case(rows, otherwise="0")
 
 
-def node_points(tree: Tree, node: int) -> str:
-    """Nested conditions; their depth is bounded by the format."""
-    if tree.items[node] < 0:
-        return whole(tree.points[node])
-    left, right = (node_points(tree, child) for child in (tree.left[node], tree.right[node]))
-    return f"CASE WHEN {question(tree, node)} THEN {left} ELSE {right} END"
+def tree_points(tree: Tree) -> str:
+    """
+    The leaves from left to right, each with the questions that were answered to the left on its way.
+
+    The first that holds is the row's leaf: at the node where an earlier one parts from it, the row goes right.
+    Nested conditions would be shorter and are too deep for SQLite's parser from about twenty levels on.
+    """
+    *leaves, last = ((leaf, above) for leaf, above in tree.walk() if tree.items[leaf] < 0)
+    whens = [(to_the_left(tree, (*above, leaf)), whole(tree.points[leaf])) for leaf, above in leaves]
+    return case(whens, otherwise=whole(tree.points[last[0]]))
+
+
+def to_the_left(tree: Tree, path: Sequence[int]) -> str:
+    asked = [node for node, then in pairwise(path) if tree.left[node] == then]
+    return " AND ".join(question(tree, node) for node in asked)
 
 
 def question(tree: Tree, node: int) -> str:

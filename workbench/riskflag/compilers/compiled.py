@@ -62,8 +62,8 @@ def whole(logit: float) -> int:
     points = round(logit * MILLI)
     if abs(points) > LARGEST:
         raise Refused(
-            ja="係数が大きくなりすぎました。一つの項目がほぼ答えを決めています。その項目が基準日より後の情報でないか確かめるか、正則化（C）を強めてください。",
-            en="A coefficient grew out of bounds: one item all but decides the target. Check that it is not dated after the index date, or regularise more (smaller C).",
+            ja="係数が大きくなりすぎました。一つの項目がほぼ答えを決めています。その項目が基準日より後の情報でないか確かめるか、正則化（C や var_smoothing）を強めてください。",
+            en="A coefficient grew out of bounds: one item all but decides the target. Check that it is not dated after the index date, or regularise more (smaller C, larger var_smoothing).",
         )
     return points
 
