@@ -85,7 +85,7 @@ def ask(ledger, question=ONE_OF_EACH[1], *, rows=None, **more):
     return dp.answer(
         question,
         source=SOURCE,
-        table=table() if rows is None else rows,
+        table=table if rows is None else lambda: rows,
         ledger=ledger,
         analyst="aoki",
         purpose="attendance",
@@ -404,7 +404,15 @@ def test_attack_the_table_is_read_before_the_charge(ledger, monkeypatch):
     monkeypatch.setattr(dp, "read", lambda *_, **__: pytest.fail("the table was read"))
 
     with pytest.raises(Refused):
-        ask(ledger, Histogram("sex", epsilon=6.0))
+        dp.answer(
+            Histogram("sex", epsilon=6.0),
+            source=SOURCE,
+            table=lambda: pytest.fail("the table was opened"),
+            ledger=ledger,
+            analyst="mori",
+            purpose="attendance",
+            key=b"key",
+        )
 
 
 def test_a_dataset_without_a_grant_cannot_be_asked(tmp_path):

@@ -60,6 +60,22 @@ def test_a_charter_is_read_as_it_is_written(tmp_path):
     assert project.subgroups[0].values == ("one_adult", "single_coresident")
 
 
+def test_a_charter_may_name_the_period_that_is_tested_on(tmp_path):
+    project = Project.load(written(tmp_path, test_period=2023))
+
+    assert project.to_json() == {**CHARTER, "test_period": 2023}
+    assert Project.from_json(project.to_json()).public_period == 2023
+    with pytest.raises(Refused):
+        _ = Project.load(written(tmp_path)).public_period
+    assert Project.load(written(tmp_path, time=None)).public_period is None
+
+
+@pytest.mark.parametrize("period", ["2023", 2023.5, True, [2023]])
+def test_a_period_that_is_no_whole_number_is_refused(tmp_path, period):
+    with pytest.raises(Unusable):
+        Project.load(written(tmp_path, test_period=period))
+
+
 def test_rows_that_are_persons_need_no_keys(tmp_path):
     project = Project.load(written(tmp_path, person=None, household=None, time=None, subgroups=[]))
 

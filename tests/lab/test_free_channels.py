@@ -6,6 +6,7 @@ The kernel's side of the gateway is read byte by byte, with the noise of one tab
 
 import hashlib
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from workbench.data.raw import RawStore
 from workbench.data.receipt import Receipt
 from workbench.home import Home
+from workbench.lab.gateway import moments
 from workbench.lab.gateway.server import Answering
 from workbench.lab.gateway.verbs import VERBS
 from workbench.privacy.dp.audit.neighbours import ASKED, HOUSEHOLD, city, pairs
@@ -84,10 +86,62 @@ def reply(office, state, tmp_path, open_session):
     return reply
 
 
+class Clock:
+    """Time that passes only while a table is read, and while somebody waits."""
+
+    def __init__(self, monkeypatch, *, reading):
+        self.now, self.waits = 1000.0, []
+        get = RawStore.get
+
+        def slow(store, table):
+            self.now += reading
+            return get(store, table)
+
+        monkeypatch.setattr(RawStore, "get", slow)
+        monkeypatch.setattr(moments, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep))
+
+    def sleep(self, seconds):
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+@pytest.mark.parametrize("verb", ["answer", "train_model"])
+def test_attack_the_time_an_answer_takes(reply, monkeypatch, verb):
+    """A table that takes a little longer to read is answered, or refused, at the same public moment."""
+    taken = set()
+    for reading in (0.0, 0.001, 0.03, 0.09):
+        with monkeypatch.context() as patch:
+            clock = Clock(patch, reading=reading)
+            reply(city(), verb, ASKS[0])
+            taken.add(round(clock.now - 1000, 9))
+            assert len(clock.waits) == 1
+    assert taken == {moments.FIRST_SECONDS}
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.1, 0.100001, 1, 59.9, 4000])
+def test_public_moments_are_few_and_never_in_the_past(seconds):
+    moment = moments.next_moment(seconds)
+
+    assert seconds <= moment <= max(moments.FIRST_SECONDS, seconds * moments.GROWTH)
+    assert moment in [moments.next_moment(later) for later in (seconds, moment)]
+
+
+def test_attack_the_table_is_opened_for_a_question_that_the_budget_does_not_hold(reply, monkeypatch):
+    """How long a refusal takes, or a table that is damaged, would be an answer for nothing."""
+    frame = city()
+    reply(frame, "budget", None)
+    monkeypatch.setattr(RawStore, "get", lambda *_: pytest.fail("the raw table was opened"))
+
+    told = json.loads(reply(frame, "answer", {"kind": "count", "epsilon": 25}))
+
+    assert told["error"]["family"] == "Refused"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NEIGHBOURS)
-def test_attack_an_error_a_price_or_a_shape_as_an_oracle(reply, name):
+def test_attack_an_error_a_price_or_a_shape_as_an_oracle(reply, name, monkeypatch):
     """With the noise held fixed every byte that reaches the kernel is the same for two neighbours."""
+    monkeypatch.setattr(moments, "FIRST_SECONDS", 1e-6)
     pair = NEIGHBOURS[name]
     said = []
     for question in ASKS:
@@ -103,8 +157,9 @@ def test_attack_an_error_a_price_or_a_shape_as_an_oracle(reply, name):
 
 
 @pytest.mark.slow
-def test_attack_what_is_left_of_the_budget_as_an_oracle(reply):
+def test_attack_what_is_left_of_the_budget_as_an_oracle(reply, monkeypatch):
     """A question costs the same whether its table makes it easy, hard or impossible to answer."""
+    monkeypatch.setattr(moments, "FIRST_SECONDS", 1e-6)
     tables = [pair.there for pair in NEIGHBOURS.values()]
 
     for question in ASKS:

@@ -248,6 +248,7 @@ PROJECT = {
     "person": "child_id",
     "household": "household_id",
     "time": "fy",
+    "test_period": 2023,
     "test_share": 0.4,
     "targets": ["absent_30d"],
     "subgroups": [

@@ -112,6 +112,22 @@ def test_attack_a_household_that_comes_or_goes_moves_nobody_else(made, key, gone
     assert back[others].tolist() == without.tolist()
 
 
+@given(made=rows, late=st.sampled_from([2022, 2024, 2042]))
+@settings(deadline=None, max_examples=40)
+def test_attack_a_household_of_another_year_moves_nobody_elses_years(made, late):
+    """Where the charter names the period that is tested on, a row that came early moves no other into training."""
+    frame = frame_of(made)
+    stranger = pd.DataFrame([{"child": "z", "home": "9", "fy": late, "target": "yes"}])
+    drawn = {"person": "child", "household": "home", "time": "fy", "targets": ("target",), "test_share": 0.3}
+
+    alone = assign(frame, **drawn, key=KEY, period=2022)
+    beside = assign(pd.concat([frame, stranger], ignore_index=True), **drawn, key=KEY, period=2022)
+
+    assert alone.tolist() == beside[: len(frame)].tolist()
+    assert set(frame.loc[alone == Part.TEST, "fy"]) <= {2022}
+    assert (frame.loc[alone == Part.TRAIN, "fy"] < 2022).all()
+
+
 @pytest.mark.parametrize("beside", [None, "x", 7.5])
 def test_attack_how_the_others_are_written_moves_nobody(beside):
     """A number beside a missing one or a word is another type in the table, and the same household."""

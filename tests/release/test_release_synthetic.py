@@ -1,6 +1,7 @@
 """Synthetic releases with differential privacy: charged before, within the public domain, said of in words."""
 
 import json
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -192,3 +193,17 @@ def test_a_missing_extra_is_said_and_how_to_get_it(town, budget, monkeypatch, me
         prepare(town, method=method)
 
     assert "workbench[neural]" in refusal.value.en or "demonstration" in refusal.value.en
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"protection": "dp_tables"}, {"protection": "synthetic", "method": "dp-tree"}]
+)
+def test_attack_a_year_that_one_household_decides(town, wanted):
+    """Without a public period the table's last one is tested on; a promise to every household is refused."""
+    from workbench.governance.charter import Projects
+
+    projects = Projects(town.office.state)
+    projects.store(replace(projects.get("attendance"), test_period=None), actor="sato")
+
+    with pytest.raises(Refused, match="test_period"):
+        town.prepare(**wanted)

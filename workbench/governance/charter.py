@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from workbench.artifact.canonical import canonical, parse_canonical, sha256
 from workbench.audit import Event
-from workbench.errors import NotFound, Unusable
+from workbench.errors import NotFound, Refused, Unusable
 from workbench.governance.people import FOUNDER, People
 from workbench.policy.reading import read_text, read_yaml
 from workbench.state import State, metadata
@@ -53,8 +53,9 @@ class Project:
     One project. `purpose` is the id of the purpose of use, which bundles carry and scoring compares.
 
     `person` and `household` name the columns that identify them in the source table (None where a row is
-    a person, or where there are no households); `time` names the column by which the last period is held
-    back for testing, and `test_share` the share of households held back.
+    a person, or where there are no households); `time` names the column of the periods, `test_period` the
+    one that is tested on, and `test_share` the share of households held back. Without `test_period` it is the
+    last one in the table; then one household decides it, and nothing is promised by differential privacy.
     """
 
     purpose: str
@@ -68,6 +69,7 @@ class Project:
     test_share: float
     targets: tuple[str, ...]
     subgroups: tuple[Subgroup, ...]
+    test_period: int | None = None
 
     @classmethod
     def load(cls, path: Path) -> "Project":
@@ -76,11 +78,12 @@ class Project:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Project":
-        """The project in `value`; every key is needed and no other is known."""
-        wrong = sorted(map(str, value.keys() ^ RULES.keys()))
+        """The project in `value`; every key is needed but the optional one, and no other is known."""
+        wrong = sorted(map(str, {**OPTIONAL, **value}.keys() ^ RULES.keys()))
         wrong += [name for name, rule in RULES.items() if name in value and not rule(value[name])]
         if wrong:
             raise unusable(wrong)
+        value = {**OPTIONAL, **value}
         fields = {name: value[name] for name in RULES if name not in ("schema", "targets", "subgroups")}
         groups = tuple(
             Subgroup(**{**group, "values": tuple(group["values"])}) for group in value["subgroups"]
@@ -89,7 +92,22 @@ class Project:
 
     def to_json(self) -> dict[str, Any]:
         groups = [{**asdict(group), "values": list(group.values)} for group in self.subgroups]
-        return {"schema": SCHEMA, **asdict(self), "targets": list(self.targets), "subgroups": groups}
+        said = {"schema": SCHEMA, **asdict(self), "targets": list(self.targets), "subgroups": groups}
+        return {name: value for name, value in said.items() if name not in OPTIONAL or value is not None}
+
+    @property
+    def public_period(self) -> int | None:
+        """
+        The period that is tested on, as a promise to every household needs it: read off no table.
+
+        None where the table has no periods. Raises Refused where the charter names the column alone.
+        """
+        if self.time is not None and self.test_period is None:
+            raise Refused(
+                ja="差分プライバシーには、評価に使う年度が公開の情報として必要です。事業計画に test_period を書いて、登録し直してください。",
+                en="Differential privacy needs the period that is tested on as public knowledge: write test_period in the charter and store it again.",
+            )
+        return self.test_period
 
     @cached_property
     def digest(self) -> str:
@@ -125,6 +143,10 @@ def is_population(value: Any) -> bool:
 
 def is_share(value: Any) -> bool:
     return type(value) is float and 0 < value < 1
+
+
+def is_period(value: Any) -> bool:
+    return value is None or type(value) is int
 
 
 def are_names(value: Any) -> bool:
@@ -163,7 +185,9 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "test_share": is_share,
     "targets": are_names,
     "subgroups": are_subgroups,
+    "test_period": is_period,
 }
+OPTIONAL = {"test_period": None}
 
 
 class Projects:

@@ -43,10 +43,15 @@ def assign(
     targets: Sequence[str],
     test_share: float,
     key: bytes,
+    period: int | None = None,
 ) -> "pd.Series[str]":
-    """The part of each row, in the order of `source`. Without a known target a row stays outside."""
+    """
+    The part of each row, in the order of `source`. Without a known target a row stays outside.
+
+    `period` is the one that is tested on, and what lies after it stays outside; None is the table's last.
+    """
     back = held(source, person=person, household=household, test_share=test_share, key=key)
-    usable, last = periods(source, time=time, targets=targets)
+    usable, last = periods(source, time=time, targets=targets, period=period)
     tested = apart(source, back, person=person, household=household)
     part = pd.Series(str(Part.OUTSIDE), index=source.index)
     part[usable & ~back & (~last if time is not None else True)] = str(Part.TRAIN)
@@ -55,23 +60,33 @@ def assign(
 
 
 def periods(
-    source: pd.DataFrame, *, time: str | None, targets: Sequence[str]
+    source: pd.DataFrame, *, time: str | None, targets: Sequence[str], period: int | None = None
 ) -> "tuple[pd.Series[bool], pd.Series[bool]]":
-    """Which rows have a known target, and which are of the last period that has one (none without periods)."""
+    """Which rows have a known target and are not after `period`, and which are of it (none without periods)."""
     usable = source[list(targets)].notna().any(axis=1) if targets else pd.Series(True, index=source.index)
     if time is None:
         return usable, pd.Series(False, index=source.index)
     usable &= source[time].notna()
-    return usable, source[time] == source.loc[usable, time].max()
+    if period is None:
+        return usable, source[time] == source.loc[usable, time].max()
+    times = pd.to_numeric(source[time], errors="coerce").astype(float)
+    return usable & (times <= period), times == period
 
 
-def control(source: pd.DataFrame, tested: Flags, *, time: str | None, targets: Sequence[str]) -> Flags:
+def control(
+    source: pd.DataFrame,
+    tested: Flags,
+    *,
+    time: str | None,
+    targets: Sequence[str],
+    period: int | None = None,
+) -> Flags:
     """
     The rows of `tested` households in the periods of the training part: what it would be like without them.
 
     The test part is of a later period, and what time alone changed would look like what a table gives away.
     """
-    usable, last = periods(source, time=time, targets=targets)
+    usable, last = periods(source, time=time, targets=targets, period=period)
     return np.asarray(tested & usable & ~last, dtype=bool)
 
 

@@ -192,8 +192,7 @@ class Rows:
         """The part of each source row, drawn again from the key."""
         return assign(
             self.source,
-            time=self.room.project.time,
-            targets=self.room.targets,
+            **looked_at(self.room),
             **drawn_by(self.room, split_key(self.secret)),
         )
 
@@ -293,6 +292,12 @@ def drawn_by(room: Room, key: bytes) -> dict[str, Any]:
         "test_share": project.test_share,
         "key": key,
     }
+
+
+def looked_at(room: Room) -> dict[str, Any]:
+    """What decides which rows of the project's table are learnt from or tested on, whoever they are of."""
+    project = room.project
+    return {"time": project.time, "period": project.test_period, "targets": project.targets}
 
 
 def split_key(secret: Mapping[str, Any]) -> bytes:

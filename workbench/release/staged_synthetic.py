@@ -22,7 +22,7 @@ from workbench.release.measures import POSITIVE
 from workbench.release.requests import Request
 from workbench.release.room import Room, public_values
 from workbench.release.split import PARTS, Part, apart, assign, control, held, spelled
-from workbench.release.staged import ALIGNMENT, DATA, SECRET, drawn_by, split_key
+from workbench.release.staged import ALIGNMENT, DATA, SECRET, drawn_by, looked_at, split_key
 
 # In every file, so that it says of itself what it is wherever it goes.
 LABEL = {b"workbench-label": "合成データ（実在のこどもの行ではありません） / synthetic data".encode()}
@@ -121,8 +121,7 @@ class Synthetic:
     @cached_property
     def real(self) -> dict[Part, pd.DataFrame]:
         """The real rows of each part, drawn again from the key, with every source column."""
-        project = self.room.project
-        parts = assign(self.source, time=project.time, targets=project.targets, **self.drawn_by)
+        parts = assign(self.source, **looked_at(self.room), **self.drawn_by)
         return {part: self.source[parts == str(part)].reset_index(drop=True) for part in PARTS}
 
     @cached_property
@@ -131,7 +130,7 @@ class Synthetic:
         project = self.room.project
         back = held(self.source, **self.drawn_by)
         tested = apart(self.source, back, person=project.person, household=project.household)
-        mask = control(self.source, tested, time=project.time, targets=project.targets)
+        mask = control(self.source, tested, **looked_at(self.room))
         return self.source[mask].reset_index(drop=True)
 
     @cached_property

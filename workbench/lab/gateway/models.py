@@ -33,7 +33,6 @@ from workbench.release import requests
 from workbench.release.catalogue import mounts
 from workbench.release.examination import room_for
 from workbench.release.shelf import Opened
-from workbench.release.split import Part as Split
 from workbench.release.staged import ALIGNMENT
 from workbench.release.staged_tables import ledger_name
 from workbench.riskflag.evaluate import digest_of
@@ -133,11 +132,10 @@ class Asked:
         with self.session.state.reading() as connection:
             found = requests.find(connection, self.opened.entry.request)
         lines = pq.read_table(found.evidence(self.session.home) / ALIGNMENT).to_pandas()
-        test = lines[lines["part"] == str(Split.TEST)]
         return Protected(
             household=unit,
             time=self.project.time,
-            before=None if self.project.time is None else pd.to_numeric(test["period"]).max(),
+            before=self.project.public_period,
             held_back=frozenset(lines.loc[lines["held_back"], key].dropna()),
         )
 

@@ -6,6 +6,7 @@ these verbs before the ledger is charged.
 """
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -65,7 +66,7 @@ def answer(session: "Session", request: Request) -> dict[str, Any]:
     return dp.answer(
         question,
         source=source,
-        table=RawStore(home).get(project.source),
+        table=partial(RawStore(home).get, project.source),
         ledger=Ledger(session.state),
         analyst=session.analyst,
         purpose=session.project,
@@ -102,7 +103,13 @@ def published(session: "Session", project: Project) -> Source:
             ja="質問できる項目がまだ公開されていません。総括管理主体に集計表の提供を依頼してください。",
             en="No questions have been published yet; ask the coordinating body for a release of tables.",
         )
-    return source_from(json.loads(found[0].read_bytes()), project=project)
+    source = source_from(json.loads(found[0].read_bytes()), project=project)
+    if source.name != ledger_name(project):
+        raise Unusable(
+            ja="公開された質問は、今の事業計画とは別の表についてのものです。集計表の公開を総括管理主体に依頼してください。",
+            en="The questions published are about another table than the charter's; ask the coordinating body for a new release of tables.",
+        )
+    return source
 
 
 def synthetic_rows(session: "Session", question: Question) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from workbench.lab.gateway import candidates, models, questions, wishes
+from workbench.lab.gateway.moments import at_public_moments
 from workbench.lab.gateway.server import Handler
 
 VERBS: Mapping[str, Handler] = {
@@ -15,8 +16,8 @@ VERBS: Mapping[str, Handler] = {
     "budget": questions.budget,
     "price": questions.price,
     "rehearse": questions.rehearse,
-    "answer": questions.answer,
+    "answer": at_public_moments(questions.answer),
     "price_model": models.price,
     "rehearse_model": models.rehearse,
-    "train_model": models.train,
+    "train_model": at_public_moments(models.train),
 }

@@ -9,7 +9,7 @@ costs nothing is a question for free.
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def answer(
     question: Question,
     *,
     source: Source,
-    table: pd.DataFrame,
+    table: Callable[[], pd.DataFrame],
     ledger: Ledger,
     analyst: str,
     purpose: str,
@@ -83,14 +83,14 @@ def answer(
     demonstration: bytes | None = None,
 ) -> Answer:
     """
-    Charge the ledger, then answer from `table`. Raises Refused when the budget does not hold it.
+    Charge the ledger, then read `table` and answer. Raises Refused when the budget does not hold it.
 
     `key` decides which rows of a household beyond the bound are left out; at most 64 random bytes.
     """
     cost = price(question, source)
     asked = {"analyst": analyst, "purpose": purpose, "question": describe(question), "use": use}
     with ledger.charge(source.name, loss=cost.loss, **asked):
-        rows = read(question, source=source, table=table, key=key)
+        rows = read(question, source=source, table=table(), key=key)
         lines = noisy_lines(question, rows, source=source, parts=cost.parts, demonstration=demonstration)
     return Answer(question, lines, cost)
 

@@ -40,6 +40,7 @@ from workbench.release.staged import (
     STEPS,
     Rows,
     drawn_by,
+    looked_at,
     split_key,
 )
 
@@ -120,8 +121,7 @@ class Draft:
 
     @cached_property
     def split(self) -> "pd.Series[str]":
-        project = self.room.project
-        return assign(self.source, time=project.time, targets=project.targets, **self.drawn_by)
+        return assign(self.source, **looked_at(self.room), **self.drawn_by)
 
     @property
     def drawn_by(self) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class Draft:
         """The rows of the training part's periods whose households have nobody in it."""
         project = self.room.project
         tested = apart(self.source, self.held_back, person=project.person, household=project.household)
-        return control(self.source, tested, time=project.time, targets=project.targets)
+        return control(self.source, tested, **looked_at(self.room))
 
     @cached_property
     def before(self) -> list[Request]:

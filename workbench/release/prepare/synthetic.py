@@ -82,7 +82,14 @@ def chosen(draft: Draft) -> Synthesiser:
             ja="保護の単位（世帯または人）の列が事業計画にないため、差分プライバシーの合成はできません。",
             en="The charter names no household or person, so there is no unit for differential privacy.",
         )
+    if method.is_private:
+        expect_public_period(draft)
     return method
+
+
+def expect_public_period(draft: Draft) -> None:
+    """Raise Refused where one household could decide which years are learnt from."""
+    _ = draft.room.project.public_period
 
 
 def public_columns(draft: Draft) -> dict[str, Column]:

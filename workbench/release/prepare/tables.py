@@ -62,15 +62,17 @@ def dp_tables(draft: Draft) -> None:
 
 def questions(draft: Draft) -> dict[str, Any]:
     """The questions that may be asked, as published: ledger, year, bound, and each item's categories."""
-    time = draft.room.project.time
+    project = draft.room.project
     offered = [
-        item for item in draft.wanted if item.name != time and item.role is not ItemRole.DIRECT_IDENTIFIER
+        item
+        for item in draft.wanted
+        if item.name != project.time and item.role is not ItemRole.DIRECT_IDENTIFIER
     ]
     items = {item.name: spec for item in offered if (spec := public_labels(draft, item))}
     return {
         "schema": "workbench-questions/1",
-        "source": ledger_name(draft.room.project),
-        "year": None if time is None else int(draft.source[time].iloc[draft.scope].max()),
+        "source": ledger_name(project),
+        "year": project.public_period,
         "rows_per_household": 3,
         "items": items,
         "numbers": {item.name: bounds for item in offered if (bounds := public_bounds(item))},
@@ -107,7 +109,7 @@ def asked_one(draft: Draft, source: Source, item: str, by: str | None, *, share:
     return answer(
         Histogram(item, epsilon=share, by=by),
         source=source,
-        table=draft.source,
+        table=lambda: draft.source,
         ledger=Ledger(draft.room.state),
         analyst=f"release:{draft.release}",
         purpose=draft.room.project.purpose,
