@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from workbench.errors import Refused, Unusable
 from workbench.riskflag import export
+from workbench.riskflag.card import rate
 from workbench.riskflag.explain import reason_texts
 from workbench.riskflag.flag import RiskFlag
 from workbench.scoring import contract, engine
@@ -156,6 +157,7 @@ def test_reasons_speak_of_generalised_levels_in_both_languages(fitted):
                 "使ってはならないこと",
                 "必ず人がアセスメント",
                 "見逃し",
+                "候補 100 人を訪ねると",
                 "確率ではありません",
                 "登校の支援確認候補",
                 "requires_human_assessment",
@@ -166,7 +168,8 @@ def test_reasons_speak_of_generalised_levels_in_both_languages(fitted):
             (
                 "Not for",
                 "a person always assesses",
-                "Missed",
+                "missed",
+                "visits are in vain",
                 "not a probability",
                 "School attendance",
                 "requires_human_assessment",
@@ -179,6 +182,18 @@ def test_the_card_says_what_for_what_not_for_and_how_well(files, language, words
 
     for word in words:
         assert word in card
+
+
+@pytest.mark.parametrize(("language", "head"), [("ja", "見逃し率"), ("en", "missed")])
+def test_each_column_of_the_card_is_what_its_head_says(files, report, language, head):
+    rows = [
+        line.strip("| ").split(" | ") for line in files[f"card/{language}.md"].splitlines() if "|" in line
+    ]
+    heads, _, *groups = rows
+    missed = [rate(row["missed"], language) for item in sorted(GROUPS) for row in report["groups"][item]]
+
+    assert {len(row) for row in groups} == {len(heads)}
+    assert [row[heads.index(head)] for row in groups] == missed
 
 
 def test_a_card_with_a_word_that_judges_is_refused(fitted, report):

@@ -76,22 +76,31 @@ def table_of(path):
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
-def test_the_candidates_are_listed_with_score_reasons_and_what_is_not_known(
+def test_the_candidates_are_listed_with_reasons_and_what_is_not_known_and_no_score(
     office, candidate_files, records, run, tmp_path
 ):
     summary = run(office.admit(candidate_files), records)
 
     rows = table_of(tmp_path / "out" / "candidates.csv")
     assert list(rows[0]) == list(batch.COLUMNS)
-    assert [(row["child_ref"], row["rank"], row["score"]) for row in rows] == [
-        ("c01", "1", "-1600"),
-        ("c02", "2", "-1800"),
-    ]
+    assert [(row["child_ref"], row["rank"]) for row in rows] == [("c01", "1"), ("c02", "2")]
+    assert b"-1600" not in (tmp_path / "out" / "candidates.csv").read_bytes()
+    assert not any("%" in cell for row in rows for cell in row.values())
     assert {row["flag"] for row in rows} == {"支援確認の候補"}
     assert {row["requires_human_assessment"] for row in rows} == {"true"}
     assert rows[0]["reasons_ja"] == "欠席日数:11+／学年:high／性別:m"
     assert rows[0]["reasons_en"].startswith("Days absent:11+; ")
     assert summary["candidates"] == 2
+
+
+def test_scores_are_shown_when_asked_for_by_name_and_the_batch_says_so(
+    office, candidate_files, records, run, tmp_path
+):
+    summary = run(office.admit(candidate_files), records, show_scores=True)
+
+    rows = table_of(tmp_path / "out" / "candidates.csv")
+    assert [row["score"] for row in rows] == ["-1600", "-1800"]
+    assert summary["scores_shown"] is True
 
 
 def test_the_batch_is_described_in_numbers_and_digests(office, candidate_files, records, run, tmp_path):

@@ -57,6 +57,12 @@ class Setting:
     envvar="WORKBENCH_PERSON",
     help="操作する人（ホームで） / who does it, in a home",
 )
+@click.option(
+    "--scores",
+    "show_scores",
+    is_flag=True,
+    help="点数も一覧に書く（通常は書かない） / write the scores into the list too (they are left out otherwise)",
+)
 @json_option
 def score(  # noqa: PLR0917  one argument for each option
     bundle: Path,
@@ -68,6 +74,7 @@ def score(  # noqa: PLR0917  one argument for each option
     as_of: datetime | None,
     home: Path | None,
     actor: str,
+    show_scores: bool,
     as_json: bool,
 ) -> None:
     """
@@ -101,6 +108,7 @@ def score(  # noqa: PLR0917  one argument for each option
             purpose=purpose,
             as_of=day,
             record=where.record,
+            show_scores=show_scores,
         )
     except WorkbenchError as error:
         if where.refused is not None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.riskflag.define import Definition
-from workbench.riskflag.dictionary import Dictionary
+from workbench.riskflag.dictionary import NOT_RECORDED, Dictionary
 from workbench.riskflag.guarantee import sentence
 from workbench.riskflag.part import Source
 from workbench.riskflag.words import refuse_banned
 from workbench.scoring.model import Model
+from workbench.scoring.recode import MISSING
 
 NOT_FOR = {
     "ja": (
@@ -34,6 +35,7 @@ NOT_FOR = {
 }
 SPACE = {"ja": "", "en": " "}
 TOO_FEW = {"ja": "少なすぎて示せません", "en": "too few to show"}
+NOT_SAID = {"ja": "書かれていません", "en": "not stated"}
 
 
 def cards(
@@ -52,6 +54,20 @@ def cards(
     for language, text in written.items():
         refuse_banned(text, place=f"card/{language}.md")
     return written
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model card in both languages; a notebook shows Japanese first."""
+
+    ja: str
+    en: str
+
+    def _repr_markdown_(self) -> str:
+        return f"{self.ja}\n---\n{self.en}"
+
+    def __str__(self) -> str:
+        return f"{self.ja}\n{self.en}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,11 @@ class Facts:
     def levels(self, item: str, levels: Sequence[str], language: str) -> str:
         if item not in self.dictionary:
             return " + ".join(levels)
-        return " + ".join(self.dictionary[item].value_label(level, language=language) for level in levels)
+        entry = self.dictionary[item]
+        return " + ".join(
+            NOT_RECORDED[language] if level == MISSING else entry.value_label(level, language=language)
+            for level in levels
+        )
 
     def items(self, language: str) -> str:
         return ("、" if language == "ja" else ", ").join(
@@ -102,6 +122,17 @@ class Facts:
             "en": f"Trained on {source} ({self.source.protection}), on generalised categories only.",
         }[language]
 
+    def stated(self, name: str, language: str) -> str:
+        """What the definition says in own words, or that it does not."""
+        words: Mapping[str, str] = getattr(self.definition, name)
+        # It stands inside a sentence of the card.
+        return (words.get(language) or NOT_SAID[language]).rstrip("。.")
+
+    def practice(self, language: str) -> str:
+        items = self.definition.practice
+        joined = ("、" if language == "ja" else ", ").join(self.label(item, language) for item in items)
+        return joined or NOT_SAID[language]
+
     def chosen(self) -> Mapping[str, Any] | None:
         rows = self.evaluation.get("capacity", ())
         return next((row for row in rows if row["chosen"]), None)
@@ -119,7 +150,7 @@ class Facts:
         """A line of Markdown table for each group that can be shown."""
         return [
             f"| {self.label(item, language)} | {self.levels(item, row['levels'], language)} | {row['children']:,} | "
-            f"{rate(row['recall'], language)} | {rate(row['precision'], language)} |"
+            f"{rate(row['missed'], language)} | {rate(row['false_positive_rate'], language)} | {rate(row['precision'], language)} |"
             # By name: read back from its canonical form the evaluation has its keys sorted.
             for item, rows in sorted(self.evaluation.get("groups", {}).items())
             for row in rows
@@ -153,7 +184,9 @@ def japanese(facts: Facts) -> str:
 ## 目的
 - 利用目的: {facts.source.purpose}
 - 確認したいこと: {facts.label(facts.definition.target, "ja")}（基準日 {facts.definition.index_date}、予測期間 {facts.definition.horizon["ja"]}）
-- 訪問・確認できる人数: {facts.capacity("ja")}
+- 対象の記録のしかた: {facts.stated("outcome", "ja")}
+- 訪問・確認できる人数: {facts.capacity("ja")}（{facts.stated("decided", "ja")}）
+- いまの訪問の順番: {facts.practice("ja")}
 {bullets(facts.who("ja"))}
 
 ## 使ってはならないこと
@@ -162,10 +195,11 @@ def japanese(facts: Facts) -> str:
 ## 使う項目
 {facts.items("ja")}
 
-## 性能（世帯と年度を分けた検証用データ、判定モデルそのもので測定）
-- 検証用: {data["test"]["rows"]:,} 行
-- AUC（95 % 信頼区間）: {area(data.get("auc"), "ja")}
+## 期待できること、できないこと（世帯と年度を分けた検証用データ、判定モデルそのもので測定）
 {capacity_lines_ja(chosen)}
+{beyond_ja(data)}
+- 順位付けの力 AUC（95 % 信頼区間）: {area(data.get("auc"), "ja")}
+- 検証用: {data["test"]["rows"]:,} 行
 
 ## 属性ごとの差
 {group_table("ja", facts)}
@@ -179,20 +213,77 @@ def japanese(facts: Facts) -> str:
 
 ## 人による確認
 - 候補ごとに、専門的知見を有する職員が理由と不足している情報を確かめ、支援の要否を判断します（requires_human_assessment）。
-- 誤りや苦情は総括管理主体が受け付け、記録します。
+- 問い合わせ・異議の窓口: {facts.stated("contact", "ja")}。誤りや苦情は総括管理主体が受け付け、記録します。
+- 見直す日: {facts.definition.review_on or NOT_SAID["ja"]}
 """
 
 
 def capacity_lines_ja(chosen: Mapping[str, Any] | None) -> str:
     if chosen is None:
-        return f"- しきい値での適合率・再現率: {TOO_FEW['ja']}"
+        return f"- 訪問できる人数での見逃しと空振り: {TOO_FEW['ja']}"
+    found, reached = chosen["of_100_visits"], round(10 * chosen["recall"]["value"])
     return bullets(
         (
-            f"適合率: {rate(chosen['precision'], 'ja')}",
-            f"再現率: {rate(chosen['recall'], 'ja')}",
-            f"見逃し {chosen['missed']:,} 人、空振り {chosen['false_alarms']:,} 人（1人見つけるごとに空振り {chosen['false_alarms_per_found']}）",
+            f"**候補 100 人を訪ねると、該当するのは約 {found} 人、約 {100 - found} 人は空振りです。**",
+            f"**該当するこども 10 人のうち、見つかるのは約 {reached} 人、約 {10 - reached} 人は見逃します。**",
+            f"適合率 {rate(chosen['precision'], 'ja')}、再現率 {rate(chosen['recall'], 'ja')}",
+            f"検証用では、見つかる {chosen['found']:,} 人、見逃し {chosen['missed']:,} 人、空振り {chosen['false_alarms']:,} 人",
         )
     )
+
+
+def beyond_ja(data: Mapping[str, Any]) -> str:
+    """What is new, how steady it is, and whether a simple list would do."""
+    new, steady, single = (
+        new_share(data),
+        steady_share(data),
+        data.get("baselines", {}).get("single_best_item"),
+    )
+    lines = [
+        f"見つかったうち、まだどこの課にも把握されていないこども: {told(new, 'ja')}",
+        f"学び直しても 5 回に 4 回以上候補になる候補: {told(steady, 'ja')}",
+    ]
+    if single:
+        lines.append(f"一項目だけの並びとの AUC の差: {area(single['gain'], 'ja')}")
+    return bullets(lines)
+
+
+def beyond_en(data: Mapping[str, Any]) -> str:
+    """What is new, how steady it is, and whether a simple list would do."""
+    new, steady, single = (
+        new_share(data),
+        steady_share(data),
+        data.get("baselines", {}).get("single_best_item"),
+    )
+    lines = [
+        f"Of those found, not known to any office: {told(new, 'en')}",
+        f"Candidates that stay candidates in four refits of five: {told(steady, 'en')}",
+    ]
+    if single:
+        lines.append(f"Gain in AUC over a list by one item: {area(single['gain'], 'en')}")
+    return bullets(lines)
+
+
+def new_share(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return (data.get("not_already_known") or {}).get("new_of_found")
+
+
+def steady_share(data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return (data.get("stability") or {}).get("often")
+
+
+def told(value: Mapping[str, Any] | None, language: str) -> str:
+    """A share to the per cent, or on which side the few are."""
+    if value is None:
+        return UNKNOWN[language]
+    return FEW[value["few"]][language] if value["few"] else f"{value['share']:.0%}"
+
+
+UNKNOWN = {"ja": "測っていないか、少なすぎて示せません", "en": "not measured, or too few to show"}
+FEW = {
+    "inside": {"ja": "ほとんどいません（少数）", "en": "hardly any (few)"},
+    "outside": {"ja": "ほぼ全員（残りは少数）", "en": "nearly all (few left)"},
+}
 
 
 def group_table(language: str, facts: Facts) -> str:
@@ -200,10 +291,10 @@ def group_table(language: str, facts: Facts) -> str:
     if not rows:
         return TOO_FEW[language]
     heads = {
-        "ja": "| 項目 | 区分 | 人数 | 再現率 | 適合率 |",
-        "en": "| item | group | children | recall | precision |",
+        "ja": "| 項目 | 区分 | 人数 | 見逃し率 | 空振り率 | 適合率 |",
+        "en": "| item | group | children | missed | false-positive rate | precision |",
     }
-    return "\n".join([heads[language], "|---|---|---|---|---|", *rows])
+    return "\n".join([heads[language], "|---|---|---|---|---|---|", *rows])
 
 
 def english(facts: Facts) -> str:
@@ -215,7 +306,9 @@ def english(facts: Facts) -> str:
 ## Purpose
 - Purpose of use: {facts.source.purpose}
 - What it looks for: {facts.label(facts.definition.target, "en")} (index date {facts.definition.index_date}, horizon {facts.definition.horizon["en"]})
-- How many can be visited: {facts.capacity("en")}
+- How the target is recorded: {facts.stated("outcome", "en")}
+- How many can be visited: {facts.capacity("en")} ({facts.stated("decided", "en")})
+- How visits are ordered today: {facts.practice("en")}
 {bullets(facts.who("en"))}
 
 ## Not for
@@ -224,10 +317,11 @@ def english(facts: Facts) -> str:
 ## Items used
 {facts.items("en")}
 
-## Performance (test part split by household and year, measured on this very model)
-- Test part: {data["test"]["rows"]:,} rows
-- AUC (95 % interval): {area(data.get("auc"), "en")}
+## What can be expected and what cannot (test part split by household and year, measured on this very model)
 {capacity_lines_en(chosen)}
+{beyond_en(data)}
+- Ranking, AUC (95 % interval): {area(data.get("auc"), "en")}
+- Test part: {data["test"]["rows"]:,} rows
 
 ## Differences between groups
 {group_table("en", facts)}
@@ -241,18 +335,21 @@ def english(facts: Facts) -> str:
 
 ## Human assessment
 - For each candidate, staff with professional expertise look at the reasons and at what is missing, and decide (requires_human_assessment).
-- The coordinating body receives and records errors and complaints.
+- Questions and objections: {facts.stated("contact", "en")}. The coordinating body receives and records errors and complaints.
+- Next review: {facts.definition.review_on or NOT_SAID["en"]}
 """
 
 
 def capacity_lines_en(chosen: Mapping[str, Any] | None) -> str:
     if chosen is None:
-        return f"- Precision and recall at the threshold: {TOO_FEW['en']}"
+        return f"- Missed and in vain at capacity: {TOO_FEW['en']}"
+    found, reached = chosen["of_100_visits"], round(10 * chosen["recall"]["value"])
     return bullets(
         (
-            f"Precision: {rate(chosen['precision'], 'en')}",
-            f"Recall: {rate(chosen['recall'], 'en')}",
-            f"Missed {chosen['missed']:,}, false alarms {chosen['false_alarms']:,} ({chosen['false_alarms_per_found']} for each child found)",
+            f"**Of 100 candidates visited about {found} have the target; about {100 - found} visits are in vain.**",
+            f"**Of 10 children with the target about {reached} are found and about {10 - reached} missed.**",
+            f"Precision {rate(chosen['precision'], 'en')}, recall {rate(chosen['recall'], 'en')}",
+            f"In the test part: found {chosen['found']:,}, missed {chosen['missed']:,}, false alarms {chosen['false_alarms']:,}",
         )
     )
 

@@ -39,6 +39,7 @@ def item_texts(feature: Feature, entry: Entry, *, language: str) -> dict[str, An
         "label": label,
         "places": {place: f"{label}{COLON[language]}{text}" for place, text in words.items()},
         "missing": f"{label}{COLON[language]}{NOT_RECORDED[language]}",
+        **({"source": entry.holder} if entry.holder else {}),
     }
 
 

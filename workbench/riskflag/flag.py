@@ -14,9 +14,11 @@ from typing import Any
 
 from workbench.errors import Refused
 from workbench.riskflag import explain, plots
+from workbench.riskflag.card import Card, cards
 from workbench.riskflag.define import Definition
 from workbench.riskflag.dictionary import NOT_RECORDED
 from workbench.riskflag.evaluate import MIN_CELL, evaluate
+from workbench.riskflag.explanation import Explanation, explained
 from workbench.riskflag.guarantee import sentence
 from workbench.riskflag.page import Report
 from workbench.riskflag.part import Part
@@ -41,6 +43,23 @@ class FittedFlag:
     model: Model
     training: Training
     part: Part
+
+    def explain(self, part: Part, *, row: int) -> Explanation:
+        """Why a row of `part`, counted from 0, would be a candidate, and what is not known of it."""
+        return explained(self.model, part, row=row)
+
+    def card(self, report: Report, *, version: str = "0.0.0") -> Card:
+        """The model card as it would be handed in, in both languages."""
+        written = cards(
+            self.definition,
+            self.model,
+            evaluation=report.data,
+            dictionary=self.part.dictionary,
+            source=self.part.source,
+            version=version,
+            guarantee=self.training.guarantee,
+        )
+        return Card(**written)
 
     def plot(self) -> Plot:
         """The points of every level of every item."""

@@ -4,7 +4,7 @@ What a reader must not overlook, in sentences made from the figures: one rule ea
 The numbers here decide what is said, never what is admitted.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from workbench.riskflag.dictionary import Dictionary
@@ -33,6 +33,12 @@ def of(data: Data, *, dictionary: Dictionary) -> list[dict[str, Any]]:
 
 def label(item: str, dictionary: Dictionary, language: str) -> str:
     return dictionary[item].label[language] if item in dictionary else item
+
+
+def named(items: Iterable[str], dictionary: Dictionary) -> tuple[str, str]:
+    listed = list(items)
+    ja, en = ([label(item, dictionary, language) for item in listed] for language in ("ja", "en"))
+    return "・".join(ja), ", ".join(en)
 
 
 def another_rate(data: Data, _: Dictionary) -> tuple[str, str] | None:
@@ -101,9 +107,9 @@ def nothing_new(data: Data, _: Dictionary) -> tuple[str, str] | None:
     if found is None or not is_below(found["new_of_found"], HALF):
         return None
     share = found["new_of_found"]["share"]
-    ja, en = ("ほとんどいません", "hardly any") if share is None else (f"{share:.0%} です", f"{share:.0%}")
+    ja, en = ("ほとんどいません", "hardly any") if share is None else (f" {share:.0%} です", f"{share:.0%}")
     return (
-        f"見つかった該当者のうち、まだどこにも把握されていないこどもは {ja}。新たな気づきは多くありません。",
+        f"見つかった該当者のうち、まだどこにも把握されていないこどもは{ja}。新たな気づきは多くありません。",
         f"Of those found {en} were not known to any office; the flag adds little to what is known.",
     )
 
@@ -158,10 +164,7 @@ def uneven(data: Data, dictionary: Dictionary) -> tuple[str, str] | None:
     ]
     if not wide:
         return None
-    ja, en = (
-        "・".join(dict.fromkeys(label(item, dictionary, language) for item, _ in wide))
-        for language in ("ja", "en")
-    )
+    ja, en = named(dict.fromkeys(item for item, _ in wide), dictionary)
     return (
         f"見逃しの割合が「{ja}」の区分の間で大きく違います。該当率の違いだけでは、この差は正当化されません。",
         f"The share missed differs widely between the groups of {en}; a difference in base rates does not justify it.",
@@ -181,7 +184,7 @@ def uneven_calibration(data: Data, dictionary: Dictionary) -> tuple[str, str] | 
     ]
     if not items:
         return None
-    ja, en = ("・".join(label(item, dictionary, language) for item in items) for language in ("ja", "en"))
+    ja, en = named(items, dictionary)
     return (
         f"同じ点数でも、「{ja}」の区分によって実際の該当率が違います。",
         f"The same score stands for different rates in the groups of {en}.",
@@ -193,7 +196,7 @@ def leaning(data: Data, _: Dictionary) -> tuple[str, str] | None:
     heavy = [name for name, found in sets.items() if found and found["spread"] >= LEAN]
     if not heavy:
         return None
-    ja, en = ("・".join(SETS[name][place] for name in heavy) for place in (0, 1))
+    ja, en = (mark.join(SETS[name][place] for name in heavy) for place, mark in enumerate(("・", ", ")))
     return (
         f"点数のちがいの半分以上が「{ja}」によります。困難ではなく、その代わりの何かを測っていないか確かめてください。",
         f"Half of the differences between scores or more come from {en}; check that they are not a stand-in for something else.",
@@ -215,10 +218,10 @@ def unstable(data: Data, _: Dictionary) -> tuple[str, str] | None:
     share = found["often"]["share"]
     if found["often"]["few"] == "outside" or (share is not None and share >= HALF):
         return None
-    told = "ほとんどいません" if share is None else f"{share:.0%} だけです"
+    told = "のうちほとんどいません" if share is None else f"の {share:.0%} だけです"
     told_en = "hardly any" if share is None else f"only {share:.0%}"
     return (
-        f"学び直しても 5 回に 4 回以上候補になるこどもは、候補の {told}。誰が候補になるかは偶然に左右されます。",
+        f"学び直しても 5 回に 4 回以上候補になるこどもは、候補{told}。誰が候補になるかは偶然に左右されます。",
         f"Of the candidates {told_en} are candidates in four refits of five; who is one is largely chance.",
     )
 

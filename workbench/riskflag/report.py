@@ -11,9 +11,10 @@ from typing import Any
 
 from workbench.riskflag import drawing
 from workbench.riskflag.card import NOT_FOR
-from workbench.riskflag.dictionary import Dictionary
+from workbench.riskflag.dictionary import NOT_RECORDED, Dictionary
 from workbench.riskflag.drawing import Words
 from workbench.riskflag.notes import SETS
+from workbench.scoring.recode import MISSING
 
 Labels = Mapping[str, Mapping[str, Words]]
 Data = Mapping[str, Any]
@@ -101,7 +102,7 @@ def words_of(item: str, dictionary: Dictionary) -> dict[str, Words]:
         value: both(entry.value_label(value, language="ja"), entry.value_label(value, language="en"))
         for value in (*entry.values, "yes", "no")
     }
-    return {**levels, "": both(entry.label["ja"], entry.label["en"])}
+    return {**levels, MISSING: NOT_RECORDED, "": both(entry.label["ja"], entry.label["en"])}
 
 
 def sections(data: Data, *, labels: Labels) -> list[Section]:

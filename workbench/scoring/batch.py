@@ -34,13 +34,14 @@ FLAG = "支援確認の候補"
 COLUMNS = (
     "child_ref",
     "rank",
-    "score",
     "flag",
     "reasons_ja",
     "reasons_en",
     "missing_sources",
     "requires_human_assessment",
 )
+# Shown only when it is asked for by name: a number beside a child is soon read as a degree of danger.
+SCORE = "score"
 MOST_REASONS = 3
 
 
@@ -67,10 +68,12 @@ def score_batch(
     purpose: str,
     as_of: date,
     record: Callable[[dict[str, Any]], None] | None = None,
+    show_scores: bool = False,
 ) -> dict[str, Any]:
     """
     Score the records with the bundle into the new folder `out`; the content of its batch.json.
 
+    The list tells the order and the reasons; `show_scores` adds the scores, and batch.json says so.
     `record` is told the summary before the folder appears: where it fails, nothing is published.
 
     Raises Untrusted for a bundle that is unsigned, changed, revoked, expired or scores its golden rows
@@ -85,7 +88,10 @@ def score_batch(
     content = records.content_of(records_path)
     judged = judge(scorer, records.read(content, suffix=records_path.suffix.lower()))
     files = {
-        "candidates.csv": as_csv(COLUMNS, candidate_rows(scorer, judged)),
+        "candidates.csv": as_csv(
+            (*COLUMNS, *([SCORE] if show_scores else [])),
+            candidate_rows(scorer, judged, show_scores=show_scores),
+        ),
         "not_scored.csv": as_csv(("child_ref", "reason_ja", "reason_en"), rejected_rows(judged)),
     }
     summary = {
@@ -99,6 +105,7 @@ def score_batch(
         "as_of": as_of.isoformat(),
         "records": hashlib.sha256(content).hexdigest(),
         "golden_rows": golden,
+        "scores_shown": show_scores,
         **counts(scorer, judged),
         "outputs": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
@@ -166,7 +173,7 @@ def unseen_by_item(scorer: Scorer, accepted: contract.Accepted, scored: Scored) 
     return unseen
 
 
-def candidate_rows(scorer: Scorer, judged: Judged) -> Iterable[tuple[object, ...]]:
+def candidate_rows(scorer: Scorer, judged: Judged, *, show_scores: bool) -> Iterable[tuple[object, ...]]:
     """The candidates, highest score first; equal scores share a rank and stand by reference."""
     scores = judged.scored.scores
     rows = sorted(np.flatnonzero(judged.candidates), key=lambda row: (-scores[row], judged.references[row]))
@@ -179,7 +186,8 @@ def candidate_rows(scorer: Scorer, judged: Judged) -> Iterable[tuple[object, ...
             for language in reasons.LANGUAGES
         ]
         missing = reasons.not_known(scorer.model, judged.scored, row, texts=scorer.texts)
-        yield (judged.references[row], rank, int(scores[row]), FLAG, *why, missing, "true")
+        shown = (int(scores[row]),) if show_scores else ()
+        yield (judged.references[row], rank, FLAG, *why, missing, "true", *shown)
 
 
 def rejected_rows(judged: Judged) -> Iterable[tuple[object, ...]]:

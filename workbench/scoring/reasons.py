@@ -68,13 +68,17 @@ def text_of(feature: Feature, place: int, *, texts: Texts) -> str:
 
 
 def not_known(model: Model, scored: Scored, row: int, *, texts: Mapping[str, Texts]) -> str:
-    """The items that are missing for a row, by their labels in both languages."""
+    """The items that are missing for a row, by their labels in both languages, with the office that holds them."""
     columns: npt.NDArray[np.intp] = np.flatnonzero(scored.places[row] == MISSING_PLACE)
-    labels = (
-        (texts[language]["items"][model.features[column].name]["label"] for language in LANGUAGES)
-        for column in columns
-    )
-    return SEPARATOR["ja"].join(" ".join(pair) for pair in labels)
+    told = (missing_item(model.features[column].name, texts=texts) for column in columns)
+    return SEPARATOR["ja"].join(told)
+
+
+def missing_item(item: str, *, texts: Mapping[str, Texts]) -> str:
+    entries = [texts[language]["items"][item] for language in LANGUAGES]
+    label = " ".join(entry["label"] for entry in entries)
+    source = entries[0].get("source")
+    return f"{label}（{source}）" if source else label
 
 
 @cache
