@@ -347,5 +347,6 @@ def ordinary_python():
     (place / "pyvenv.cfg").write_text(f"home = {Path(python).parent}\n")
     (place / "lib" / Path(python).name).mkdir(parents=True)
     (place / "lib" / Path(python).name / "site-packages").symlink_to(packages)
+    (place / "share").symlink_to(Path(sys.prefix) / "share")  # the page's own files
     yield place / "bin" / "python", who
     shutil.rmtree(place)

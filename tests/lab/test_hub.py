@@ -5,12 +5,15 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -190,17 +193,19 @@ def in_review(home, state, folder):
 
 
 @contextlib.contextmanager
-def running(folder):
-    """A hub of its own, as its command starts it; its process is `process`."""
+def running(folder, *, python=sys.executable, who=None):
+    """A hub of its own, as its command starts it, with this interpreter and as this user."""
     home = Home.create(folder / "home")
     secrets, recovery = furnish(home)
+    for path in [folder, *folder.rglob("*")] if who else ():
+        os.chown(path, who["user"], who["group"])
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = folder / "hub.log"
-    command = [sys.executable, "-c", "from workbench.cli import main; main()", "hub", "--port", str(port)]
+    command = [python, "-c", "from workbench.cli import main; main()", "hub", "--port", str(port)]
     env = {**os.environ, "WORKBENCH_HOME": str(home.path)}
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=folder)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=env, cwd=folder, **(who or {}))
     found = Hub(home, f"http://127.0.0.1:{port}", secrets, recovery, log, process.pid)
     try:
         assert soon(lambda: answers(found, process), seconds=120), found.told()
@@ -502,6 +507,41 @@ def test_logging_out_ends_the_room(hub):
     events = [r["event"] for r in hub.records() if r["actor"] == "mori"]
     assert "gateway.closed" in events
     assert "login.closed" in events
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests of this file run a hub that is not root's")
+def test_a_hub_of_an_ordinary_user_opens_a_room_and_a_kernel(ordinary_python):
+    """It says what is less; log-in, room, sandbox and log are as they are for root."""
+    python, who = ordinary_python
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    try:
+        with running(folder, python=str(python), who=who) as hub:
+            assert "uid" in hub.told()
+            room = hub.room("mori")
+            number = kernel(hub, room, "mori").json()["id"]
+            assert (
+                run(hub, room, "mori", number, "import os; print(os.getuid() != 0, os.listdir('/'))")[:4]
+                == "True"
+            )
+            assert kernel_uids() >= {who["user"]}
+            assert 0 not in uids_below(hub.pid)
+        # Read where it lies: its log takes records of its own user only.
+        lines = (folder / "home" / "audit" / "log.jsonl").read_text().splitlines()
+        told = [
+            (record["actor"], record["event"], record["peer"]["uid"]) for record in map(json.loads, lines)
+        ]
+        for event in ("gateway.opened", "kernel.started", "cell.executed", "gateway.closed"):
+            assert ("mori", event, who["user"]) in told
+    finally:
+        shutil.rmtree(folder)
+
+
+def uids_below(pid):
+    found = set()
+    for one in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):
+            found.add(os.stat(f"/proc/{one}").st_uid)
+    return found
 
 
 def test_attack_a_hub_that_is_killed_leaves_no_room_behind(tmp_path):
