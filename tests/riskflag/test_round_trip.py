@@ -126,9 +126,9 @@ def test_the_ranking_is_the_estimators_but_for_the_declared_rounding(some_rows, 
     a_model, training = learnt(part, estimator)
     binned = [bin_item(part, item, min_cell=20, edges=EDGES.get(item)) for item in FEATURES]
     design = design_of(binned, how=estimators.way_of(estimator).reads)
-    copy, _ = configured(estimator, design, seed=0)
+    copy, _ = configured(estimator, design.columns, seed=0)
     fit(copy, given_to(copy, design), (part.frame[FLAG.target] == "yes").to_numpy())
-    said = said_by(copy, design)
+    said = said_by(copy, given_to(copy, design))
     scores = engine.score(a_model, part.table(FEATURES)).scores
 
     order = np.argsort(said, kind="stable")

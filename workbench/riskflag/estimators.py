@@ -8,6 +8,7 @@ settings are plain data, so that whoever checks a model can fit the same again w
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,22 @@ ESTIMATORS: Mapping[str, Way] = {
 }
 WRITTEN = {"RuleList": RuleList, "Scorecard": Scorecard}
 CALIBRATED = "CalibratedClassifierCV"
+# What may stand before an estimator in a Pipeline: each looks at one column at a time.
+TRANSFORMERS: Mapping[str, str] = {
+    "Pipeline": "sklearn.pipeline",
+    "ColumnTransformer": "sklearn.compose",
+    "SimpleImputer": "sklearn.impute",
+    "MissingIndicator": "sklearn.impute",
+    "OneHotEncoder": "sklearn.preprocessing",
+    "OrdinalEncoder": "sklearn.preprocessing",
+    "KBinsDiscretizer": "sklearn.preprocessing",
+    "StandardScaler": "sklearn.preprocessing",
+    "MinMaxScaler": "sklearn.preprocessing",
+    "MaxAbsScaler": "sklearn.preprocessing",
+    "RobustScaler": "sklearn.preprocessing",
+}
+# Interpret's own intervals follow the columns that `fit` gives it.
+NOT_IN_A_PIPELINE = {"ExplainableBoostingClassifier", "RuleList", "Scorecard"}
 # What a calibrator is given for these is a share of votes, and what the others call a decision.
 BY_SHARE = {"DecisionTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier"}
 BY_DECISION = {
@@ -104,11 +121,6 @@ NEAREST: Mapping[str, tuple[str, str, str]] = {
     "CatBoostClassifier": ("CatBoost", "CatBoost", "HistGradientBoostingClassifier()"),
     "GridSearchCV": ("設定の探索", "a search over settings", "search.best_estimator_"),
     "RandomizedSearchCV": ("設定の探索", "a search over settings", "search.best_estimator_"),
-    "Pipeline": (
-        "前処理を含むパイプライン（区間・区分・欠損は fit が扱います）",
-        "a pipeline with its own preprocessing (fit itself sees to intervals, levels and missing values)",
-        "pipeline[-1]",
-    ),
 }
 
 
@@ -124,6 +136,13 @@ def way_of(estimator: Any) -> Way:
 
 def refuse_unheld(estimator: Any) -> None:
     """Raise Refused for what the model cannot hold, before anything is fitted."""
+    if is_pipeline(estimator):
+        for step in estimator.steps[:-1]:
+            refuse_step(step[1])
+        refuse_unheld(estimator.steps[-1][1])
+        if type(last_of(estimator)).__name__ in NOT_IN_A_PIPELINE:
+            raise alone(type(last_of(estimator)).__name__)
+        return
     way, inside = way_of(estimator), inner(estimator)
     name = type(inside).__name__
     refuse_settings(inside, way, name=name)
@@ -131,8 +150,41 @@ def refuse_unheld(estimator: Any) -> None:
         refuse_calibration(estimator, name)
 
 
+def is_pipeline(estimator: Any) -> bool:
+    """Whether it is scikit-learn's own pipeline."""
+    return type(estimator).__name__ == "Pipeline" and type(estimator) is class_of("Pipeline")
+
+
+def last_of(estimator: Any) -> Any:
+    """The estimator at the end of a pipeline; any other as it is."""
+    return estimator.steps[-1][1] if is_pipeline(estimator) else estimator
+
+
+def refuse_step(step: Any) -> None:
+    """Raise Refused unless a step, and whatever it is made of, may stand before an estimator."""
+    if isinstance(step, str) and step in ("passthrough", "drop"):
+        return
+    name = type(step).__name__
+    if name not in TRANSFORMERS or type(step) is not class_of(name):
+        raise Refused(
+            ja=f"前処理 {name} は判定モデルに入りません。使えるのは {'、'.join(TRANSFORMERS)} です。前処理なしの学習器を渡せば、区間・区分・欠損は fit が扱います。",
+            en=f"The model cannot hold the step {name}; it can hold {', '.join(TRANSFORMERS)}. Without preprocessing fit itself sees to intervals, levels and missing values.",
+        )
+    parts = getattr(step, "steps", None) or getattr(step, "transformers", None) or ()
+    for each in parts:
+        refuse_step(each[1])
+
+
+def alone(name: str) -> Refused:
+    return Refused(
+        ja=f"{name} は前処理なしで渡してください。区間・区分・欠損は fit が扱います。",
+        en=f"Hand in {name} without preprocessing; fit itself sees to intervals, levels and missing values.",
+    )
+
+
 def inner(estimator: Any) -> Any:
-    """The estimator inside a calibration of scikit-learn; any other as it is."""
+    """The estimator inside a pipeline or a calibration of scikit-learn; any other as it is."""
+    estimator = last_of(estimator)
     calibrated = type(estimator).__name__ == CALIBRATED
     if not calibrated or type(estimator).__module__.partition(".")[0] != "sklearn":
         return estimator
@@ -144,7 +196,8 @@ def inner(estimator: Any) -> Any:
 def class_of(name: str) -> Any:
     """The class of a row; None where its library is not installed."""
     try:
-        return getattr(import_module(ESTIMATORS[name].module), name)
+        module = ESTIMATORS[name].module if name in ESTIMATORS else TRANSFORMERS[name]
+        return getattr(import_module(module), name)
     except ImportError:
         return None
 
@@ -179,7 +232,16 @@ def not_held(name: str) -> Refused:
 
 def described(estimator: Any) -> dict[str, Any]:
     """An estimator's settings as plain data, those of an estimator inside it with its name."""
-    return {name: plain(value) for name, value in sorted(estimator.get_params(deep=False).items())}
+    settings = estimator.get_params(deep=False)
+    if type(estimator).__name__ in TRANSFORMERS:
+        # Some defaults of transformers are no plain data; only what was chosen is told.
+        usual = {name: one.default for name, one in signature(type(estimator)).parameters.items()}
+        settings = {name: value for name, value in settings.items() if not same(value, usual[name])}
+    return {name: plain(value) for name, value in sorted(settings.items())}
+
+
+def same(value: Any, usual: Any) -> bool:
+    return value is usual or repr(value) == repr(usual)
 
 
 def plain(value: Any) -> Any:
@@ -188,8 +250,9 @@ def plain(value: Any) -> Any:
         value = value.item()
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    if type(value).__name__ in ESTIMATORS:
-        return {"estimator": type(value).__name__, "parameters": described(value)}
+    name = type(value).__name__
+    if (name in ESTIMATORS or name in TRANSFORMERS or name == CALIBRATED) and hasattr(value, "get_params"):
+        return {"estimator": name, "parameters": described(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -209,13 +272,12 @@ def rebuilt(name: str, parameters: Mapping[str, Any]) -> Any:
     try:
         if name in WRITTEN:
             return WRITTEN[name].of(parameters)
+        settings = {key: setting(key, value) for key, value in parameters.items()}
         if name == CALIBRATED:
             from sklearn.calibration import CalibratedClassifierCV
 
-            told = parameters["estimator"]
-            inside = rebuilt(told["estimator"], told["parameters"])
-            return CalibratedClassifierCV(**{**parameters, "estimator": inside})
-        return class_of(name)(**{key: setting(key, value) for key, value in parameters.items()})
+            return CalibratedClassifierCV(**settings)
+        return class_of(name)(**settings)
     except (KeyError, TypeError, ValueError, AttributeError, Refused):
         raise Unusable(
             ja="学習器の名前か設定が、判定モデルに入るものの一覧にありません。flag.fit で学習し直してください。",
@@ -230,4 +292,8 @@ OUTCOMES = {"True": True, "1": True, "False": False, "0": False}
 def setting(name: str, value: Any) -> Any:
     if name == "class_weight" and isinstance(value, dict):
         return {OUTCOMES[key]: weight for key, weight in value.items()}
+    if isinstance(value, dict) and set(value) == {"estimator", "parameters"}:
+        return rebuilt(value["estimator"], value["parameters"])
+    if name in ("steps", "transformers"):
+        return [tuple(setting("", one) for one in step) for step in value]
     return value

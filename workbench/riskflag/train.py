@@ -15,13 +15,23 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import Refused
+from workbench.riskflag import pipelines
 from workbench.riskflag.binning import bin_item
 from workbench.riskflag.compilers import experts, trees
 from workbench.riskflag.compilers.calibrated import recalibrated
 from workbench.riskflag.compilers.compiled import LARGEST, MILLI, Compiled, Floats, log_odds
 from workbench.riskflag.define import Definition
-from workbench.riskflag.design import Design, design_of
-from workbench.riskflag.estimators import BY_SHARE, WRITTEN, described, inner, refuse_unheld, way_of
+from workbench.riskflag.design import Column, Design, design_of
+from workbench.riskflag.estimators import (
+    BY_SHARE,
+    WRITTEN,
+    described,
+    inner,
+    is_pipeline,
+    last_of,
+    refuse_unheld,
+    way_of,
+)
 from workbench.riskflag.part import Part
 from workbench.riskflag.population import Considered, considered
 from workbench.scoring import engine
@@ -100,26 +110,72 @@ def train(
     chosen = dict((estimator.edges() if written else edges) or {})
     # An expert's thresholds and levels are not learnt from anybody's row.
     least = 0 if written else min_cell
-    binned = [bin_item(among.part, item, min_cell=least, edges=chosen.get(item)) for item in items]
-    design = design_of(binned, how=way_of(estimator).reads)
-    copy, parameters = configured(estimator, design, seed=seed)
-    fitted, notes = (copy, ()) if written else fit(copy, given_to(copy, design), among.labels)
-    found = compiled(fitted, design)
-    model = at_capacity(model_of(definition, design, stood_for(found, written, design, among)), among)
-    said = engine.milli_logits(model, scores_of(model, among)) if written else said_by(fitted, design)
+    if is_pipeline(estimator):
+        prepared = piped(estimator, among, items, seed=seed)
+    else:
+        prepared = binned(estimator, among, items, edges=chosen, min_cell=least, seed=seed)
+    design = prepared.design
+    found = stood_for(compiled(prepared.fitted, design), written, design, among)
+    model = at_capacity(model_of(definition, design, found), among)
+    said = engine.milli_logits(model, scores_of(model, among)) / MILLI if written else prepared.said
     training = Training(
         estimator=type(estimator).__name__,
-        parameters=parameters,
+        parameters=prepared.parameters,
         features=tuple(items),
         seed=seed,
         min_cell=least,
         rows=len(among.labels),
         positives=int(among.labels.sum()),
         edges=chosen,
-        notes=(*(note for each in binned for note in each.notes), *notes),
+        notes=prepared.notes,
         compiled=compare(model, said, among),
     )
     return model, training
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted estimator in its design, its settings, and what it says of the training rows as log-odds."""
+
+    design: Design
+    fitted: Any
+    parameters: Mapping[str, Any]
+    notes: tuple[Mapping[str, str], ...]
+    said: Floats
+
+
+def binned(
+    estimator: Any,
+    among: Considered,
+    items: Sequence[str],
+    *,
+    edges: Mapping[str, Sequence[float]],
+    min_cell: int,
+    seed: int,
+) -> Fitted:
+    """Fitted on intervals and levels, already joined so that none describes a few rows."""
+    each = [bin_item(among.part, item, min_cell=min_cell, edges=edges.get(item)) for item in items]
+    design = design_of(each, how=way_of(estimator).reads)
+    copy, parameters = configured(estimator, design.columns, seed=seed)
+    written = type(estimator).__name__ in WRITTEN
+    notes = () if written else fit(copy, given_to(copy, design), among.labels)
+    said = np.zeros(len(among.labels)) if written else said_by(copy, given_to(copy, design))
+    return Fitted(design, copy, parameters, (*(note for one in each for note in one.notes), *notes), said)
+
+
+def piped(pipeline: Any, among: Considered, items: Sequence[str], *, seed: int) -> Fitted:
+    """Fitted on the items as they are, with the pipeline's own preprocessing."""
+    copy, parameters = configured(pipeline, (), seed=seed)
+    frame = pipelines.frame_of(among.part, items)
+    notes = fit(copy, frame, among.labels)
+    design = pipelines.design_of(copy, among.part, items)
+    return Fitted(design, copy[-1], parameters, (*notes, OWN_INTERVALS), said_by(copy, frame))
+
+
+OWN_INTERVALS = {
+    "ja": "パイプラインの区間と区分をそのまま使っています。少数の行だけを表す区間・区分・葉があり得るため、受入時の検査で数えられます。",
+    "en": "The pipeline's own intervals and levels are used as they are; some may describe few rows, and the check at the door counts them.",
+}
 
 
 def asked_for(features: Sequence[str] | None) -> Sequence[str]:
@@ -140,14 +196,14 @@ def refuse_too_few(among: Considered) -> None:
         )
 
 
-def configured(estimator: Any, design: Design, *, seed: int) -> tuple[Any, dict[str, Any]]:
+def configured(estimator: Any, columns: Sequence[Column], *, seed: int) -> tuple[Any, dict[str, Any]]:
     """A copy on one thread with the seed by name, and its settings as plain data."""
     from sklearn.base import clone
 
     if type(estimator).__name__ in WRITTEN:
         return estimator, described(estimator)
     copy = clone(estimator)
-    for one in dict.fromkeys([copy, inner(copy)]):
+    for one in dict.fromkeys([copy, last_of(copy), inner(copy)]):
         settings = one.get_params(deep=False)
         if "random_state" in settings and settings["random_state"] is None:
             one.set_params(random_state=seed)
@@ -155,12 +211,12 @@ def configured(estimator: Any, design: Design, *, seed: int) -> tuple[Any, dict[
             # Threads add in another order each time, and a sum of floats with them.
             one.set_params(n_jobs=None if settings["n_jobs"] is None else 1)
     parameters = described(copy)
-    coded = [place for place, column in enumerate(design.columns) if column.coded]
+    coded = [place for place, column in enumerate(columns) if column.coded]
     kind = type(inner(copy)).__name__
     if kind == "HistGradientBoostingClassifier":
         inner(copy).set_params(categorical_features=coded or None)
     if kind == "ExplainableBoostingClassifier":
-        kinds = ["nominal" if column.coded else "continuous" for column in design.columns]
+        kinds = ["nominal" if column.coded else "continuous" for column in columns]
         copy.set_params(feature_types=kinds)
     return copy, parameters
 
@@ -179,10 +235,8 @@ def given_to(estimator: Any, design: Design) -> Any:
     return rows
 
 
-def fit(
-    estimator: Any, rows: Any, labels: npt.NDArray[np.bool_]
-) -> tuple[Any, tuple[Mapping[str, str], ...]]:
-    """Fit on one thread; a fit that did not settle is refused."""
+def fit(estimator: Any, rows: Any, labels: npt.NDArray[np.bool_]) -> tuple[Mapping[str, str], ...]:
+    """Fit on one thread, and what is to be said of it; a fit that did not settle is refused."""
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
@@ -197,8 +251,13 @@ def fit(
                 ja="学習が収束しませんでした。LogisticRegression(max_iter=1000) のように回数を増やしてください。",
                 en="The fit did not settle; allow more steps, as in LogisticRegression(max_iter=1000).",
             ) from None
+        except ValueError:
+            raise Refused(
+                ja="学習器がこのデータを受け付けませんでした。多くは欠損か設定の誤りです。パイプラインなら SimpleImputer(add_indicator=True) を前に置き、設定を確かめてください。",
+                en="The estimator did not take these rows, most often for missing values or a wrong setting; in a pipeline put SimpleImputer(add_indicator=True) first, and check its settings.",
+            ) from None
     weighted = getattr(inner(estimator), "class_weight", None) is not None
-    return estimator, BALANCED if weighted and inner(estimator) is estimator else ()
+    return BALANCED if weighted and inner(estimator) is last_of(estimator) else ()
 
 
 def compiled(fitted: Any, design: Design) -> Compiled:
@@ -225,9 +284,8 @@ def stood_for(found: Compiled, written: bool, design: Design, among: Considered)
 NOWHERE = Capacity(children=0)
 
 
-def said_by(fitted: Any, design: Design) -> Floats:
-    """The estimator's own log-odds of the training rows."""
-    rows = given_to(fitted, design)
+def said_by(fitted: Any, rows: Any) -> Floats:
+    """The estimator's own log-odds of rows."""
     if hasattr(fitted, "decision_function"):
         return np.asarray(fitted.decision_function(rows), dtype=np.float64)
     return log_odds(fitted.predict_proba(rows)[:, 1]) / MILLI

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.riskflag.compilers.compiled import Compiled, Floats, whole
+from workbench.riskflag.compilers.compiled import MILLI, Compiled, Floats, whole
 from workbench.riskflag.design import Design
 from workbench.scoring.engine import Integers
 
@@ -55,8 +55,15 @@ def from_columns(intercept: float, said: list[Floats], design: Design) -> Compil
     totals: list[Floats] = [np.zeros(len(shape.points) + 2) for shape in design.shapes]
     for column, values in zip(design.columns, said, strict=True):
         totals[column.item] = totals[column.item] + values
-    rounded = [np.array([whole(value) for value in own], dtype=np.int64) for own in totals]
-    return centred(whole(intercept), rounded, design)
+    rounded = [whole_points(own, design.counts(item)) for item, own in enumerate(totals)]
+    return centred(round(intercept * MILLI), rounded, design)
+
+
+def whole_points(logits: Floats, rows: Integers) -> Integers:
+    """Milli-logits; those of places that training rows stand on must be within the largest odds."""
+    for logit in logits[rows > 0]:
+        whole(logit)
+    return np.asarray(np.rint(logits * MILLI), dtype=np.int64)
 
 
 def centred(base: int, points: list[Integers], design: Design) -> Compiled:
