@@ -4,13 +4,15 @@ import json
 import threading
 from datetime import UTC, datetime
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from workbench.audit import Event
 from workbench.errors import NotFound, Refused, Untrusted
-from workbench.release import evaluations, metrics
+from workbench.release import checks_synthetic, evaluations, metrics
+from workbench.release.findings import Verdict
 from workbench.release.split import Part
 from workbench.release.staged import DATA
 from workbench.release.staged_synthetic import LABEL, Synthetic
@@ -163,3 +165,49 @@ def test_attack_a_bootstrap_of_rows_is_handed_in_as_synthetic(town, draft):
     assert report["verdict"] == "fail"
     assert {verdicts["copies"], verdicts["attacks"], verdicts["membership"]} == {"fail"}
     json.dumps(report)
+
+
+def planted(draft, part, rows, staged):
+    table = pa.Table.from_pandas(rows[staged.names], preserve_index=False).replace_schema_metadata(LABEL)
+    pq.write_table(table, draft / "bundle" / DATA[part])
+
+
+def test_attack_real_rows_in_the_file_that_is_tested_on(town, draft):
+    """Half of the release is a file of its own, and whoever reads one reads the other."""
+    staged = Synthetic(draft / "bundle", draft / "evidence", town.room)
+    planted(draft, Part.TEST, staged.bounded(Part.TRAIN), staged)
+
+    changed = Synthetic(draft / "bundle", draft / "evidence", town.room)
+
+    assert checks_synthetic.copies(staged).verdict is not Verdict.FAIL
+    assert checks_synthetic.copies(changed).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", ["held out", "of everybody", "of the tested year"])
+def test_attack_copies_of_children_who_were_not_learnt_from(town, draft, kind):
+    """One row in ten is some child's; that the control stands there as well as the source makes none of them safe."""
+    staged = Synthetic(draft / "bundle", draft / "evidence", town.room)
+    real = {
+        "held out": staged.comparable(staged.control),
+        "of everybody": pd.concat([staged.comparable(staged.control), staged.bounded(Part.TRAIN)]),
+        "of the tested year": staged.bounded(Part.TEST),
+    }[kind]
+    made = staged.made[Part.TRAIN]
+    stolen = real.sample(len(made) // 10, replace=True, random_state=1)
+    planted(draft, Part.TRAIN, pd.concat([made.iloc[len(stolen) :], stolen]), staged)
+
+    changed = Synthetic(draft / "bundle", draft / "evidence", town.room)
+
+    assert checks_synthetic.copies(changed).verdict is Verdict.FAIL
+
+
+def test_attack_everybody_held_out_stands_in_the_table(town, draft):
+    staged = Synthetic(draft / "bundle", draft / "evidence", town.room)
+    real = staged.comparable(staged.control)
+    planted(
+        draft, Part.TRAIN, real.sample(len(staged.made[Part.TRAIN]), replace=True, random_state=1), staged
+    )
+
+    changed = Synthetic(draft / "bundle", draft / "evidence", town.room)
+
+    assert checks_synthetic.membership(changed).verdict is Verdict.FAIL

@@ -189,7 +189,7 @@ def rare(staged: Synthetic) -> Finding:
 
 
 def copies(staged: Synthetic) -> Finding:
-    """Exact copies of training rows, beyond what a hold-out shares by chance."""
+    """Exact copies of training rows beyond what a hold-out shares by chance, and of any child's beyond what strangers share."""
     found = staged.disclosure.of("exact_copy")
     return attacked(staged, found, limit="synthetic_identical_excess", what=COPIED)
 
@@ -242,9 +242,9 @@ def told(one: Membership, *, auc: float, share: float) -> bool:
     Whether members are told from strangers, beyond doubt.
 
     Of several intervals over few children one misses by chance, so a share found counts with an order above
-    guessing only.
+    guessing only. An order as far below guessing tells strangers from members: they stand in the table.
     """
-    return one.auc.low > auc or (one.found.low > share and one.auc.low > GUESSING)
+    return one.auc.low > auc or one.auc.high < 1 - auc or (one.found.low > share and one.auc.low > GUESSING)
 
 
 GUESSING = 0.5

@@ -165,6 +165,7 @@ CANNOT = Text(ja="評価できない", en="cannot be evaluated")
 # The kinds of attacks as a reader knows them; an attack's own part, after the colon, is an item or a split.
 ATTACKS = {
     "exact_copy": Text(ja="完全な一致", en="exact copy"),
+    "exact_copy:anyone": Text(ja="完全な一致（学習に使わなかった人も）", en="exact copy of anyone"),
     "singling_out:one": Text(ja="個人の特定（一項目）", en="singling out, one item"),
     "singling_out:several": Text(ja="個人の特定（複数項目）", en="singling out, several"),
     "linkability:known": Text(ja="連結：準識別子と残り", en="linking: known and rest"),
@@ -190,7 +191,7 @@ def attacks(measured: Mapping[str, Any]) -> Spans:
     rows = []
     for one in measured["disclosure"]["attacks"]:
         limit = limits[
-            "synthetic_identical_excess" if one["name"] == "exact_copy" else "synthetic_attack_risk"
+            "synthetic_identical_excess" if one["name"].startswith("exact_copy") else "synthetic_attack_risk"
         ]
         shown = CANNOT if not one["evaluable"] else _interval(one["risk"], one["lower"], one["upper"])
         span = Span(

@@ -160,6 +160,12 @@ class Synthetic:
         people = alignment.loc[held, "person"] if "person" in alignment else []
         return self.secret.get("person") or "", frozenset(people)
 
+    @property
+    def everything_made(self) -> pd.DataFrame:
+        """The rows of both files: whoever reads one of them reads the other."""
+        made = pd.concat([self.made[part] for part in PARTS], ignore_index=True)
+        return bounded(made[list(self.columns)], columns=self.columns)
+
     def bounded(self, part: Part) -> pd.DataFrame:
         """The real rows of a part as they compare with made ones."""
         return self.comparable(self.real[part])
@@ -169,7 +175,9 @@ class Synthetic:
 
     def holders(self, part: Part) -> "pd.Series[Any]":
         """Who holds each real row of a part: its household, else its person, else the row itself."""
-        rows = self.real[part]
+        return self.of_whom(self.real[part])
+
+    def of_whom(self, rows: pd.DataFrame) -> "pd.Series[Any]":
         column = self.room.household or self.room.person
         return rows[column] if column else pd.Series(rows.index)
 
@@ -239,12 +247,13 @@ class Synthetic:
         return disclosure(
             real,
             other,
-            bounded(self.made[Part.TRAIN][list(self.columns)], columns=self.columns),
+            self.everything_made,
             columns=columns,
             known=self.of_role(ItemRole.QUASI_IDENTIFIER, among=columns),
             sensitive=self.of_role(ItemRole.SENSITIVE, among=columns),
             splits=self.splits(columns),
             homes=homes(attacked, room=self.room),
+            everyone=(self.comparable(self.source), self.of_whom(self.source)),
             seed=0,
         )
 

@@ -295,6 +295,34 @@ def copies(
     return judged(name, *tries)
 
 
+def anyones(
+    everyone: pd.DataFrame,
+    homes: "pd.Series[Any]",
+    synthetic: pd.DataFrame,
+    *,
+    columns: Columns,
+    name: str,
+    order: np.random.Generator,
+) -> Risk:
+    """
+    How many synthetic rows are some child's, learnt from or not, beyond what strangers have in common.
+
+    Whether the table holds its own source more than others does not tell that it holds both. The control is
+    real rows themselves: how many are also somebody's of another household.
+    """
+    owners: dict[bytes, set[Any]] = {}
+    rows = spelled(everyone, columns=columns)
+    for row, home in zip(rows, homes, strict=True):
+        owners.setdefault(row, set()).add(home)
+    chosen = order.permutation(len(rows))[:ATTACKS]
+    made = spelled(draw(synthetic, order=order), columns=columns)
+    return judged(
+        name,
+        np.array([row in owners for row in made], dtype=bool),
+        np.array([len(owners[rows[place]]) > 1 for place in chosen], dtype=bool),
+    )
+
+
 def spelled(frame: pd.DataFrame, *, columns: Columns) -> list[bytes]:
     """Each row as bytes that are equal when every item is."""
     rows = np.nan_to_num(numbered(frame, columns=columns), nan=-1e9)

@@ -24,7 +24,7 @@ from workbench.privacy.synthesis.membership import Membership, distances, member
 __all__ = ["Disclosure", "Homes", "Risk", "disclosure"]
 
 Split = tuple[Sequence[str], Sequence[str]]
-COPIES = "exact_copy"
+COPIES, ANYONES = "exact_copy", "exact_copy:anyone"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Disclosure:
     """
     The attacks with their control, membership on average and for the isolated, distances for information.
 
-    `risks` are named "exact_copy", "singling_out:one", "singling_out:several", "linkability:<split>" and
+    `risks` are named "exact_copy", "exact_copy:anyone", "singling_out:one", "singling_out:several", "linkability:<split>" and
     "inference:<item>".
     """
 
@@ -81,6 +81,7 @@ def disclosure(
     sensitive: Sequence[str],
     splits: Mapping[str, Split] | None = None,
     homes: Homes | None = None,
+    everyone: tuple[pd.DataFrame, "pd.Series[Any]"] | None = None,
     seed: int,
 ) -> Disclosure:
     """
@@ -88,7 +89,8 @@ def disclosure(
 
     One row a child in `source` and `control`. `known` are the items by which a neighbour would know a child,
     `sensitive` those that are to be inferred, by who knows all the others. `splits` names pairs of sets of
-    items that two offices hold; without them, `known` against the rest. Raises Unusable where `homes` are
+    items that two offices hold; without them, `known` against the rest. `everyone` are all real rows there
+    are, with the household of each: copies of theirs are looked for, too. Raises Unusable where `homes` are
     shared.
     """
     order = np.random.default_rng(seed)
@@ -107,6 +109,8 @@ def disclosure(
             for item in sensitive
         ),
     ]
+    if everyone is not None:
+        risks.append(attacks.anyones(*everyone, frames[2], name=ANYONES, **everything))
     return Disclosure(
         tuple(risks),
         tuple(
