@@ -52,5 +52,5 @@ def test_a_header_without_rows_is_a_table_without_rows():
 
 
 def test_a_file_that_is_not_there_is_not_found(tmp_path):
-    with pytest.raises(NotFound):
-        records.content_of(tmp_path / "records.csv")
+    with pytest.raises(NotFound), records.opened(tmp_path / "records.csv"):
+        pass

@@ -6,6 +6,7 @@ a home they are the home's own, and the batch is written to its log before its r
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,9 +21,13 @@ from workbench.cli.shell import home_path, json_option, show
 from workbench.errors import NotFound, Unusable, Usage, WorkbenchError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from workbench.home import Home
+    from workbench.scoring.contract import Broken
 
 SEEN = "revocations-seen.json"
+LOG = "batches.jsonl"
 FILE = click.Path(path_type=Path)
 
 
@@ -63,6 +68,22 @@ class Setting:
     is_flag=True,
     help="点数も一覧に書く（通常は書かない） / write the scores into the list too (they are left out otherwise)",
 )
+@click.option(
+    "--accept-drift",
+    is_flag=True,
+    help="分布の変化を承知の上で続ける / go on although the records have moved from the training table",
+)
+@click.option(
+    "--faults",
+    type=FILE,
+    default=None,
+    help="契約に合わない行の一覧（CSV、新規） / a new CSV of the rows that break the contract",
+)
+@click.option(
+    "--replay",
+    is_flag=True,
+    help="-o の結果をもう一度作り、同じか確かめる / make the result in -o again and compare it",
+)
 @json_option
 def score(  # noqa: PLR0917  one argument for each option
     bundle: Path,
@@ -75,6 +96,9 @@ def score(  # noqa: PLR0917  one argument for each option
     home: Path | None,
     actor: str,
     show_scores: bool,
+    accept_drift: bool,
+    faults: Path | None,
+    replay: bool,
     as_json: bool,
 ) -> None:
     """
@@ -84,7 +108,8 @@ def score(  # noqa: PLR0917  one argument for each option
     BUNDLE is the folder of an admitted model (in a home also name@version), RECORDS Parquet or CSV.
     点数は確率ではなく、候補は決定ではありません / A score is no probability, a candidate no decision.
     """
-    from workbench.scoring.batch import score_batch
+    from workbench.scoring import batch
+    from workbench.scoring.contract import Broken
 
     day = day_of(as_of)
     if trust and home:
@@ -93,13 +118,16 @@ def score(  # noqa: PLR0917  one argument for each option
             en="A home trusts its own keys only; give either --trust or --home.",
         )
     where = (
-        standing_alone(trust, revocations, bundle)
+        standing_alone(trust, revocations, bundle, actor=actor)
         if trust
         else in_home(home, revocations, bundle, actor=actor)
     )
+    if replay:
+        summary = batch.replay(where.bundle, records, out, trusted=where.trusted)
+        show(summary, as_json=as_json, text="同じ結果です / the same to the byte")
+        return
     try:
-        refuse_individual_numbers(records)
-        summary = score_batch(
+        summary = batch.score_batch(
             where.bundle,
             records,
             out,
@@ -107,27 +135,36 @@ def score(  # noqa: PLR0917  one argument for each option
             revocations=where.revocations,
             purpose=purpose,
             as_of=day,
+            limits=batch.Limits(drift=None if accept_drift else SHIFTED),
+            inspect=refuse_individual_numbers,
             record=where.record,
             show_scores=show_scores,
         )
     except WorkbenchError as error:
+        if faults is not None and isinstance(error, Broken):
+            write_faults(error, faults)
         if where.refused is not None:
             where.refused(error)
         raise
     show(summary, as_json=as_json, text=described(summary, out))
 
 
-def refuse_individual_numbers(path: Path) -> None:
-    """Raise Unusable where a column or a header holds what must never enter; a file that cannot be read is not for here."""
+def write_faults(error: "Broken", path: Path) -> None:
+    """Each row that breaks the contract, by its position (the first row is 1), its item and the rule."""
+    from workbench.scoring.batch import as_csv
+
+    rows = [(place, one.item, one.rule) for one in error.faults for place in one.positions]
+    with path.open("xb") as file:
+        file.write(as_csv(("row", "item", "rule"), rows))
+
+
+def refuse_individual_numbers(table: "pa.Table") -> None:
+    """Raise Unusable where a column or a header of a piece of the records holds what must never enter."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from workbench.data.individual_number import is_forbidden_name, mentions, scan
-    from workbench.scoring import records
 
-    if not path.is_file():
-        return
-    table = records.read(path.read_bytes(), suffix=path.suffix.lower())
     for place, name in enumerate(table.column_names, start=1):
         values = pc.unique(table.column(name))
         found = scan(values, numeric=pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
@@ -150,8 +187,8 @@ def day_of(as_of: datetime | None) -> date:
     return as_of.date() if as_of else today
 
 
-def standing_alone(trust: Path, revocations: Path | None, bundle: Path) -> Setting:
-    """The scoring stage: pinned keys, and a list that is never older than the last one seen beside them."""
+def standing_alone(trust: Path, revocations: Path | None, bundle: Path, *, actor: str) -> Setting:
+    """The scoring stage: pinned keys, a list never older than the last seen beside them, and the log there."""
     if revocations is None:
         raise Usage(
             ja="失効リスト（--revocations）を指定してください。失効した判定モデルを使わないために必要です。",
@@ -159,7 +196,33 @@ def standing_alone(trust: Path, revocations: Path | None, bundle: Path) -> Setti
         )
     trusted = Trusted.load(trust)
     seen = trust.with_name(f"{trust.name}.{SEEN}")
-    return Setting(bundle, trusted, read_revocations(revocations, trusted=trusted, seen=seen))
+    listed = read_revocations(revocations, trusted=trusted, seen=seen)
+    log = trust.with_name(f"{trust.name}.{LOG}")
+    return Setting(bundle, trusted, listed, record=log_scored(log, actor), refused=log_refused(log, actor))
+
+
+def log_scored(log: Path, actor: str) -> Callable[[dict[str, Any]], None]:
+    """Writes a scored batch to the stage's own log, before its result appears."""
+    from workbench.scoring import batch_log
+
+    def record(summary: dict[str, Any]) -> None:
+        details = {**summary, "output": sha256(canonical(summary))}
+        digest = batch_log.append(log, event="scored", by=actor, now=datetime.now(UTC), details=details)
+        click.echo(f"{log.name}: {digest}", err=True)
+
+    return record
+
+
+def log_refused(log: Path, actor: str) -> Callable[[WorkbenchError], None]:
+    """Writes a refused batch there, too; what is wrong with the log itself is said by the refusal."""
+    from workbench.scoring import batch_log
+
+    def refused(error: WorkbenchError) -> None:
+        with suppress(WorkbenchError, OSError):
+            details = {"rule": type(error).__name__, "sentence": error.en}
+            batch_log.append(log, event="refused", by=actor, now=datetime.now(UTC), details=details)
+
+    return refused
 
 
 def read_revocations(path: Path, *, trusted: Trusted, seen: Path) -> Revocations:

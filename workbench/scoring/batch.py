@@ -11,7 +11,8 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import partial
@@ -21,12 +22,14 @@ from typing import Any
 import numpy as np
 import rfc8785
 
+from workbench.artifact.canonical import parse_canonical
 from workbench.artifact.revocations import Revocations
+from workbench.artifact.tree import read_capped
 from workbench.artifact.verifying import Admission, Trusted, verify_bundle
-from workbench.errors import Refused, Unusable
+from workbench.errors import Refused, Untrusted, Unusable
 from workbench.home import publish_folder
-from workbench.scoring import contract, drift, engine, reasons, records
-from workbench.scoring.engine import Mask, Scored
+from workbench.scoring import drift, engine, reasons, records
+from workbench.scoring.judging import Inspect, Judged, judge
 from workbench.scoring.scorer import Scorer
 
 SCHEMA = "riskflag-batch/1"
@@ -43,19 +46,18 @@ COLUMNS = (
 # Shown only when it is asked for by name: a number beside a child is soon read as a degree of danger.
 SCORE = "score"
 MOST_REASONS = 3
+MAX_SUMMARY = 1 << 20
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What became of every row: rejected (by item), not eligible, scored, candidate."""
+class Limits:
+    """
+    What stops a batch at run time; handed in by whoever opens the room.
 
-    references: list[str]
-    scored: Scored
-    rejected: dict[str, Mask]
-    eligible: Mask
-    considered: Mask
-    candidates: Mask
-    missing: dict[str, float]
+    `drift`: the stability index from which on an item has moved too far; None where people have accepted it.
+    """
+
+    drift: float | None = None
 
 
 def score_batch(
@@ -67,6 +69,8 @@ def score_batch(
     revocations: Revocations | None,
     purpose: str,
     as_of: date,
+    limits: Limits | None = None,
+    inspect: Inspect | None = None,
     record: Callable[[dict[str, Any]], None] | None = None,
     show_scores: bool = False,
 ) -> dict[str, Any]:
@@ -74,19 +78,80 @@ def score_batch(
     Score the records with the bundle into the new folder `out`; the content of its batch.json.
 
     The list tells the order and the reasons; `show_scores` adds the scores, and batch.json says so.
-    `record` is told the summary before the folder appears: where it fails, nothing is published.
+    `inspect` is shown each piece of the records before anything is done with it. `record` is told the summary
+    before the folder appears: where either raises, nothing is published.
 
     Raises Untrusted for a bundle that is unsigned, changed, revoked, expired or scores its golden rows
-    differently; Refused for another purpose; Unusable for records that break the input contract.
+    differently; Refused for another purpose, or a batch that has moved too far from the training table;
+    Unusable for records that break the input contract.
     """
     refuse_existing(out)
     admission = verify_bundle(bundle, trusted=trusted, now=moment(as_of), revocations=revocations)
     refuse_other_use(admission, purpose=purpose)
+    summary, files, scorer = scored_files(
+        admission,
+        bundle,
+        records_path,
+        as_of=as_of,
+        demonstration=trusted.demonstration,
+        show_scores=show_scores,
+        inspect=inspect,
+    )
+    refuse_moved(summary, scorer, limits or Limits())
+    if record is not None:
+        record(summary)
+    publish({**files, "batch.json": rfc8785.dumps(summary)}, out)
+    return summary
+
+
+def replay(bundle: Path, records_path: Path, out: Path, *, trusted: Trusted) -> dict[str, Any]:
+    """
+    Score an earlier batch once more and return its summary; `out` is the folder it was written to.
+
+    The bundle must be the one that scored it, at the moment it was admitted: what has expired or was revoked
+    since can still be looked into, for nothing is published. Raises Untrusted unless the records, every
+    output and the summary are the same to the byte.
+    """
+    said = read_capped(out / "batch.json", limit=MAX_SUMMARY)
+    told = parse_canonical(said, name="batch.json")
+    admission = verify_bundle(bundle, trusted=trusted, now=datetime.min.replace(tzinfo=UTC))
+    refuse_other_use(admission, purpose=told["purpose"])
+    summary, files, _ = scored_files(
+        admission,
+        bundle,
+        records_path,
+        as_of=date.fromisoformat(told["as_of"]),
+        demonstration=trusted.demonstration,
+        show_scores=told.get("scores_shown") is True,
+        inspect=None,
+    )
+    differing = [name for name, data in files.items() if (out / name).read_bytes() != data]
+    if differing or rfc8785.dumps(summary) != said:
+        other = sorted(name for name in {*summary, *told} if summary.get(name) != told.get(name))
+        raise Untrusted(
+            ja=f"判定をやり直すと、記録と違う結果になりました（{', '.join([*differing, *other])}）。監査責任者に連絡してください。",
+            en=f"Scored again, the batch differs from its record ({', '.join([*differing, *other])}); tell the auditor.",
+        )
+    return summary
+
+
+def scored_files(
+    admission: Admission,
+    bundle: Path,
+    records_path: Path,
+    *,
+    as_of: date,
+    demonstration: str | None,
+    show_scores: bool,
+    inspect: Inspect | None,
+) -> tuple[dict[str, Any], dict[str, bytes], Scorer]:
+    """The summary of a batch and its files, written nowhere."""
     # Each file is checked again as it is read: what was verified is what scores.
     scorer = Scorer.read(partial(admission.manifest.content, bundle))
     golden = scorer.prove()
-    content = records.content_of(records_path)
-    judged = judge(scorer, records.read(content, suffix=records_path.suffix.lower()))
+    with records.opened(records_path) as opened:
+        judged = judge(scorer, opened.chunks(), inspect=inspect)
+        digest = opened.digest
     files = {
         "candidates.csv": as_csv(
             (*COLUMNS, *([SCORE] if show_scores else [])),
@@ -98,21 +163,32 @@ def score_batch(
         "schema": SCHEMA,
         "engine": engine.VERSION,
         "bundle": admission.manifest.digest,
-        "demonstration": trusted.demonstration,
+        "demonstration": demonstration,
         "name": admission.manifest.name,
         "version": admission.manifest.version,
-        "purpose": purpose,
+        "purpose": admission.purpose,
         "as_of": as_of.isoformat(),
-        "records": hashlib.sha256(content).hexdigest(),
+        "records": digest,
         "golden_rows": golden,
         "scores_shown": show_scores,
         **counts(scorer, judged),
         "outputs": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
-    if record is not None:
-        record(summary)
-    publish({**files, "batch.json": rfc8785.dumps(summary)}, out)
-    return summary
+    return summary, files, scorer
+
+
+def refuse_moved(summary: Mapping[str, Any], scorer: Scorer, limits: Limits) -> None:
+    """Raise Refused where an item is no longer as the model learnt it: people look before anybody is listed."""
+    if limits.drift is None:
+        return
+    found = drift.moved(
+        summary["stability_index"], reference=scorer.reference, rows=summary["scored"], limit=limits.drift
+    )
+    if found:
+        raise Refused(
+            ja=f"学習時から分布が大きく変わった項目があるため、判定を止めました：{', '.join(found)}（安定性指標 {limits.drift:g} 超）。元のデータの変化を確かめ、承知の上で続けるときは --accept-drift を付けてください。",
+            en=f"Stopped: {', '.join(found)} moved too far from the training table (stability index above {limits.drift:g}). Look into the source; to go on knowing it, add --accept-drift.",
+        )
 
 
 def moment(as_of: date) -> datetime:
@@ -142,61 +218,30 @@ def refuse_other_use(admission: Admission, *, purpose: str) -> None:
         )
 
 
-def judge(scorer: Scorer, table: Any) -> Judged:
-    """Hold the table to the contract, recode it, score it, and choose the candidates."""
-    accepted = contract.accept(scorer.contract, table)
-    recoded = scorer.recoded(accepted.table)
-    scored = engine.score(scorer.model, recoded)
-    rejected = unseen_by_item(scorer, accepted, scored)
-    whole = ~np.logical_or.reduce([*rejected.values(), scored.rejected])
-    eligible = engine.eligible(scorer.model, recoded)
-    considered = whole & eligible
-    candidates = np.zeros(table.num_rows, dtype=bool)
-    candidates[considered] = engine.candidates(scored.scores[considered], scorer.model.threshold)
-    return Judged(
-        references=accepted.references,
-        scored=scored,
-        rejected=rejected,
-        eligible=eligible,
-        considered=considered,
-        candidates=candidates,
-        missing=dict(accepted.missing),
-    )
-
-
-def unseen_by_item(scorer: Scorer, accepted: contract.Accepted, scored: Scored) -> dict[str, Mask]:
-    """For each item, the rows whose category neither the contract nor the model knows."""
-    unseen = {item: accepted.unseen[item].copy() for item in scorer.model.items}
-    for column, feature in enumerate(scorer.model.features):
-        if feature.unseen is None:
-            unseen[feature.name] |= scored.places[:, column] == engine.UNSEEN_PLACE
-    return unseen
-
-
 def candidate_rows(scorer: Scorer, judged: Judged, *, show_scores: bool) -> Iterable[tuple[object, ...]]:
     """The candidates, highest score first; equal scores share a rank and stand by reference."""
-    scores = judged.scored.scores
-    rows = sorted(np.flatnonzero(judged.candidates), key=lambda row: (-scores[row], judged.references[row]))
+    scored, references = judged.held.scored, judged.held.references
+    scores = scored.scores
+    rows = sorted(np.flatnonzero(judged.candidates), key=lambda row: (-scores[row], references[row]))
     rank = 0
     for position, row in enumerate(rows, start=1):
         if position == 1 or scores[row] != scores[rows[position - 2]]:
             rank = position
         why = [
-            reasons.reasons(scorer.model, judged.scored, row, texts=scorer.texts[language], most=MOST_REASONS)
+            reasons.reasons(scorer.model, scored, row, texts=scorer.texts[language], most=MOST_REASONS)
             for language in reasons.LANGUAGES
         ]
-        missing = reasons.not_known(scorer.model, judged.scored, row, texts=scorer.texts)
+        missing = reasons.not_known(scorer.model, scored, row, texts=scorer.texts)
         shown = (int(scores[row]),) if show_scores else ()
-        yield (judged.references[row], rank, FLAG, *why, missing, "true", *shown)
+        yield (references[row], rank, FLAG, *why, missing, "true", *shown)
 
 
 def rejected_rows(judged: Judged) -> Iterable[tuple[object, ...]]:
     """Who could not be scored, and why: nobody disappears silently."""
-    rejected = np.logical_or.reduce(list(judged.rejected.values()))
-    for row in sorted(np.flatnonzero(rejected), key=lambda row: judged.references[row]):
-        items = ", ".join(item for item, mask in judged.rejected.items() if mask[row])
+    for reference, found in sorted(judged.why_not):
+        items = ", ".join(found)
         yield (
-            judged.references[row],
+            reference,
             f"未知の区分のため点数を付けていません（{items}）",
             f"Not scored: a category the model does not know ({items})",
         )
@@ -205,37 +250,25 @@ def rejected_rows(judged: Judged) -> Iterable[tuple[object, ...]]:
 def counts(scorer: Scorer, judged: Judged) -> dict[str, Any]:
     """The batch in numbers, without a value of any row."""
     threshold = scorer.model.threshold
-    considered = judged.scored.scores[judged.considered]
-    above = int((considered >= threshold.score).sum())
-    rejected = np.logical_or.reduce(list(judged.rejected.values()))
+    above, candidates = len(judged.held.references), int(judged.candidates.sum())
+    by_item = Counter(item for _, items in judged.why_not for item in items)
     return {
-        "rows": len(judged.references),
-        "rejected": int(rejected.sum()),
-        "rejected_by_item": {item: int(mask.sum()) for item, mask in judged.rejected.items() if mask.any()},
-        "not_eligible": int((~judged.eligible & ~rejected).sum()),
-        "scored": len(considered),
+        "rows": judged.rows,
+        "rejected": len(judged.why_not),
+        "rejected_by_item": {item: by_item[item] for item in scorer.model.items if by_item[item]},
+        "not_eligible": judged.not_eligible,
+        "scored": judged.scored,
         "threshold": threshold.score,
         "tie_rule": threshold.tie_rule,
-        "capacity": threshold.capacity.of(len(considered)),
+        "capacity": threshold.capacity.of(judged.scored),
         "at_or_above_threshold": above,
-        "candidates": int(judged.candidates.sum()),
-        "left_out_by_capacity": above - int(judged.candidates.sum()),
+        "candidates": candidates,
+        "left_out_by_capacity": above - candidates,
         "missing_rates": {item: round(rate, 4) for item, rate in judged.missing.items()},
-        "stability_index": drift.indices(
-            scorer.model, rows_of(judged.scored, judged.considered), reference=scorer.reference
-        ),
+        "stability_index": drift.indices(scorer.model, judged.places, reference=scorer.reference),
         "score_is": "milli-logits for ranking; not a probability",
         "requires_human_assessment": True,
     }
-
-
-def rows_of(scored: Scored, mask: Mask) -> Scored:
-    return Scored(
-        scores=scored.scores[mask],
-        contributions=scored.contributions[mask],
-        places=scored.places[mask],
-        rejected=scored.rejected[mask],
-    )
 
 
 def as_csv(header: Iterable[str], rows: Iterable[tuple[object, ...]]) -> bytes:

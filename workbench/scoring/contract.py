@@ -1,14 +1,14 @@
 """
 The input contract: what a table must be before a model may score it (`riskflag-input/1`).
 
-Each refusal is its own sentence and names the item and how many rows, never a value. Impossible values
+Each refusal is its own sentence and names the item, how many rows and which, never a value. Impossible values
 refuse the whole batch: they mean that something upstream broke. A category the contract does not list
 rejects its row only, up to the rate the contract allows.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -58,20 +58,169 @@ def read(content: bytes) -> dict[str, Any]:
 
 
 def accept(contract: Mapping[str, Any], table: pa.Table) -> Accepted:
-    """The part of `table` the contract asks for. Raises Unusable at the first rule that is broken."""
-    names = [contract["id"], *(entry["name"] for entry in contract["items"])]
-    check_columns(names, table)
-    references = check_references(table.column(contract["id"]), name=contract["id"])
-    columns: dict[str, pa.Array] = {}
-    unseen: dict[str, npt.NDArray[np.bool_]] = {}
-    missing: dict[str, float] = {}
-    for entry in contract["items"]:
-        column = typed(entry, as_array(table.column(entry["name"])))
-        missing[entry["name"]] = check_missing(entry, column)
-        check_range(entry, column)
-        unseen[entry["name"]] = check_levels(entry, column)
-        columns[entry["name"]] = column
-    return Accepted(references=references, table=pa.table(columns), unseen=unseen, missing=missing)
+    """The part of `table` the contract asks for. Raises Broken for the first rule that is broken."""
+    holding = Holding(contract)
+    accepted = holding.take(table)
+    return replace(accepted, missing=holding.settle())
+
+
+class Broken(Unusable):
+    """Records that break their contract; `faults` are the rows, each by position, item and rule."""
+
+    def __init__(self, *, ja: str, en: str, faults: "Sequence[Fault]" = ()) -> None:
+        super().__init__(ja=ja, en=en)
+        self.faults = tuple(faults)
+
+
+@dataclass
+class Fault:
+    """One rule that rows break for one item: how many, and the places of the first of them, from 1."""
+
+    rule: str
+    item: str
+    rows: int = 0
+    positions: list[int] = field(default_factory=list)
+
+
+# So many positions of each fault are kept: whoever mends a source needs the first, not the last million.
+MOST_POSITIONS = 10_000
+SHOWN = 5
+
+
+@dataclass
+class Holding:
+    """
+    The contract held against a table that comes piece by piece.
+
+    `take` gives each piece in the contract's types, with nothing where a value broke a rule; `settle`
+    raises for all of them together. Eight bytes for each row are kept, to know a reference that repeats.
+    """
+
+    contract: Mapping[str, Any]
+    rows: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, int] = field(default_factory=dict)
+    faults: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    hashes: list[npt.NDArray[np.int64]] = field(default_factory=list)
+
+    def take(self, table: pa.Table) -> Accepted:
+        """The next rows."""
+        check_columns([self.contract["id"], *(entry["name"] for entry in self.contract["items"])], table)
+        references = self._references(table.column(self.contract["id"]))
+        columns: dict[str, pa.Array] = {}
+        unseen: dict[str, npt.NDArray[np.bool_]] = {}
+        for entry in self.contract["items"]:
+            name = entry["name"]
+            column, wrong = parsed(entry, as_array(table.column(name)))
+            self._note("type", name, wrong)
+            self._note("range", name, outside(entry, column))
+            columns[name], unseen[name] = column, unlisted(entry, column)
+            self._note("levels", name, unseen[name])
+            self.missing[name] = self.missing.get(name, 0) + column.null_count - int(wrong.sum())
+            self.unseen[name] = self.unseen.get(name, 0) + int(unseen[name].sum())
+        self.rows += table.num_rows
+        return Accepted(references=references, table=pa.table(columns), unseen=unseen, missing={})
+
+    def settle(self) -> dict[str, float]:
+        """The share missing of each item. Raises Broken for the first rule that is broken, with all its rows."""
+        if self.rows == 0:
+            raise Unusable(
+                ja="入力に行がありません。抽出の条件を確かめてください。",
+                en="The table has no rows; check how it was extracted.",
+            )
+        self._repeated()
+        for rule in REFERENCE_RULES:
+            self._raise_for(rule, self.contract["id"])
+        for entry in self.contract["items"]:
+            self._raise_for("type", entry["name"], kind=KINDS[entry["kind"]].ja, kind_en=entry["kind"])
+            self._expect_rate("missing", entry, self.missing[entry["name"]])
+            self._raise_for("range", entry["name"])
+            self._expect_rate("levels", entry, self.unseen[entry["name"]])
+        return {name: count / self.rows for name, count in self.missing.items()}
+
+    def _references(self, column: Any) -> list[str]:
+        """The rows' names: all present, all different, and harmless in a spreadsheet."""
+        references = [spelled(raw) for raw in as_array(column).to_pylist()]
+        name = self.contract["id"]
+        self._note("empty", name, np.array([one is None for one in references], dtype=bool))
+        unsafe = [one is not None and REFERENCE.fullmatch(one) is None for one in references]
+        self._note("unsafe", name, np.array(unsafe, dtype=bool))
+        # Python's own hash: keyed anew in each process, so that nobody can make two names meet on purpose.
+        self.hashes.append(np.fromiter(map(hash, references), dtype=np.int64, count=len(references)))
+        return ["" if one is None else one for one in references]
+
+    def _repeated(self) -> None:
+        every = np.concatenate(self.hashes)
+        order = np.argsort(every, kind="stable")
+        again = np.zeros(len(every), dtype=bool)
+        again[order[1:]] = every[order[1:]] == every[order[:-1]]
+        if ("empty", self.contract["id"]) not in self.faults:
+            self.rows, rows = 0, self.rows
+            self._note("repeated", self.contract["id"], again)
+            self.rows = rows
+
+    def _note(self, rule: str, item: str, wrong: npt.NDArray[np.bool_]) -> None:
+        if wrong.any():
+            fault = self.faults.setdefault((rule, item), Fault(rule, item))
+            fault.rows += int(wrong.sum())
+            room = MOST_POSITIONS - len(fault.positions)
+            fault.positions += [int(place) + self.rows + 1 for place in np.flatnonzero(wrong)[:room]]
+
+    def _raise_for(self, rule: str, item: str, **more: Any) -> None:
+        fault = self.faults.get((rule, item))
+        if fault is not None:
+            raise self._broken(rule, item, rows=fault.rows, **more)
+
+    def _expect_rate(self, rule: str, entry: Entry, count: int) -> None:
+        rate, limit = count / self.rows, entry[f"max_{'missing' if rule == 'missing' else 'unseen'}"]
+        if rate > limit:
+            raise self._broken(rule, entry["name"], rows=count, rate=f"{rate:.1%}", limit=f"{limit:.1%}")
+
+    def _broken(self, rule: str, item: str, **numbers: Any) -> Broken:
+        ja, en = SENTENCES[rule]
+        fault = self.faults.get((rule, item))
+        shown = ", ".join(str(place) for place in fault.positions[:SHOWN]) if fault else ""
+        more = ", …" if fault and fault.rows > SHOWN else ""
+        return Broken(
+            ja=ja.format(item=item, **numbers) + (f"（{shown}{more} 行目）" if shown else ""),
+            en=en.format(item=item, **numbers) + (f" (row {shown}{more})" if shown else ""),
+            faults=list(self.faults.values()),
+        )
+
+
+REFERENCE_RULES = ("empty", "repeated", "unsafe")
+# What each rule says when it is broken: the item, how many rows, and what to do; never a value.
+SENTENCES = {
+    "empty": (
+        "「{item}」が空の行が{rows}行あります。すべての行に参照番号を付けてください。",
+        "'{item}' is empty in {rows} rows; give every row its reference.",
+    ),
+    "repeated": (
+        "「{item}」が重複する行が{rows}行あります。一人一行にしてください。",
+        "'{item}' repeats in {rows} rows; the table must have one row for each child.",
+    ),
+    "unsafe": (
+        "「{item}」に表計算ソフトが式として実行しうる文字を含む行が{rows}行あります。英数字と _ . / - だけにしてください。",
+        "'{item}' holds characters a spreadsheet could run in {rows} rows; use letters, digits and _ . / - only.",
+    ),
+    "type": (
+        "項目「{item}」に{kind}として読めない値が{rows}行あります。元のデータを確かめてください。",
+        "The item '{item}' is no {kind_en} in {rows} rows; check the source.",
+    ),
+    "missing": (
+        "項目「{item}」の欠損が{rate}で、契約の上限{limit}を超えています。元のデータの抽出を確かめてください。",
+        "The item '{item}' is missing in {rate} of rows, over the contract's {limit}; check how it was extracted.",
+    ),
+    # A number outside the contract's range: units or columns were mixed up.
+    "range": (
+        "項目「{item}」に範囲外の値が{rows}行あります。単位と元のデータを確かめてください。",
+        "The item '{item}' is out of its range in {rows} rows; check its unit and its source.",
+    ),
+    "levels": (
+        "項目「{item}」に契約にない区分が{rows}行（{rate}）あり、上限を超えています。コード表が変わっていないか確かめてください。",
+        "The item '{item}' has categories the contract does not list in {rows} rows ({rate}), over its limit; check whether its code list has changed.",
+    ),
+}
 
 
 def check_columns(names: list[str], table: pa.Table) -> None:
@@ -81,55 +230,37 @@ def check_columns(names: list[str], table: pa.Table) -> None:
                 ja=f"項目「{name}」がありません。この判定モデルの入力契約にある項目をすべて含めてください。",
                 en=f"The item '{name}' is not in the table; provide every item of the model's input contract.",
             )
-    if table.num_rows == 0:
-        raise Unusable(
-            ja="入力に行がありません。抽出の条件を確かめてください。",
-            en="The table has no rows; check how it was extracted.",
-        )
-
-
-def check_references(column: Any, *, name: str) -> list[str]:
-    """The rows' names: all present, all different, and harmless in a spreadsheet."""
-    references = [spelled(raw) for raw in as_array(column).to_pylist()]
-    empty = sum(reference is None for reference in references)
-    if empty:
-        raise Unusable(
-            ja=f"「{name}」が空の行が{empty}行あります。すべての行に参照番号を付けてください。",
-            en=f"'{name}' is empty in {empty} rows; give every row its reference.",
-        )
-    repeated = len(references) - len(set(references))
-    if repeated:
-        raise Unusable(
-            ja=f"「{name}」が重複する行が{repeated}行あります。一人一行にしてください。",
-            en=f"'{name}' repeats in {repeated} rows; the table must have one row for each child.",
-        )
-    unsafe = sum(REFERENCE.fullmatch(reference or "") is None for reference in references)
-    if unsafe:
-        raise Unusable(
-            ja=f"「{name}」に表計算ソフトが式として実行しうる文字を含む行が{unsafe}行あります。英数字と _ . / - だけにしてください。",
-            en=f"'{name}' holds characters a spreadsheet could run in {unsafe} rows; use letters, digits and _ . / - only.",
-        )
-    return [str(reference) for reference in references]
 
 
 def typed(entry: Entry, column: pa.Array) -> pa.Array:
+    """The column in the contract's type. Raises Broken where a value is something else."""
+    values, wrong = parsed(entry, column)
+    if wrong.any():
+        ja, en = SENTENCES["type"]
+        told = {"item": entry["name"], "rows": int(wrong.sum())}
+        raise Broken(
+            ja=ja.format(**told, kind=KINDS[entry["kind"]].ja), en=en.format(**told, kind_en=entry["kind"])
+        )
+    return values
+
+
+def parsed(entry: Entry, column: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
     """
-    The column in the contract's type. Unusable where a value is something else.
+    The column in the contract's type, null where a value is something else, and the rows where it is.
 
     ASCII digits only, no infinity; for a category, 7, 7.0 and "7" are one.
     """
     kind = KINDS[entry["kind"]]
     encoded = column.dictionary_encode()
     texts = [spelled(raw) for raw in encoded.dictionary.to_pylist()]
-    bad = [place for place, text in enumerate(texts) if text is not None and not kind.pattern.fullmatch(text)]
-    if bad:
-        rows = int(np.isin(np.asarray(pc.fill_null(encoded.indices, -1)), bad).sum())
-        raise Unusable(
-            ja=f"項目「{entry['name']}」に{kind.ja}として読めない値が{rows}行あります。元のデータを確かめてください。",
-            en=f"The item '{entry['name']}' is no {entry['kind']} in {rows} rows; check the source.",
-        )
-    values = [None if text is None else kind.parse(text) for text in texts]
-    return pa.array([*values, None], type=kind.type).take(pc.fill_null(encoded.indices, len(values)))
+    known = [text is not None and bool(kind.pattern.fullmatch(text)) for text in texts]
+    values = [
+        kind.parse(text) if good and text is not None else None
+        for text, good in zip(texts, known, strict=True)
+    ]
+    bad = np.array([*(text is not None and not good for text, good in zip(texts, known, strict=True)), False])
+    places = pc.fill_null(encoded.indices, len(values))
+    return pa.array([*values, None], type=kind.type).take(places), bad[np.asarray(places)]
 
 
 @dataclass(frozen=True)
@@ -149,44 +280,21 @@ KINDS = {
 }
 
 
-def check_missing(entry: Entry, column: pa.Array) -> float:
-    """The share of missing values, which may not exceed the contract's."""
-    rate = column.null_count / len(column)
-    if rate > entry["max_missing"]:
-        raise Unusable(
-            ja=f"項目「{entry['name']}」の欠損が{rate:.1%}で、契約の上限{entry['max_missing']:.1%}を超えています。元のデータの抽出を確かめてください。",
-            en=f"The item '{entry['name']}' is missing in {rate:.1%} of rows, over the contract's {entry['max_missing']:.1%}; check how it was extracted.",
-        )
-    return float(rate)
+def outside(entry: Entry, column: pa.Array) -> npt.NDArray[np.bool_]:
+    """The rows whose number is outside the contract's range."""
+    mask = np.zeros(len(column), dtype=bool)
+    for bound, beyond in (("minimum", pc.less), ("maximum", pc.greater)):
+        if entry.get(bound) is not None:
+            mask |= np.asarray(pc.fill_null(beyond(column, entry[bound]), fill_value=False))
+    return mask
 
 
-def check_range(entry: Entry, column: pa.Array) -> None:
-    """A number outside the contract's range refuses the batch: units or columns were mixed up."""
-    outside = 0
-    if entry.get("minimum") is not None:
-        outside += pc.sum(pc.less(column, entry["minimum"])).as_py() or 0
-    if entry.get("maximum") is not None:
-        outside += pc.sum(pc.greater(column, entry["maximum"])).as_py() or 0
-    if outside:
-        raise Unusable(
-            ja=f"項目「{entry['name']}」に範囲外の値が{outside}行あります。単位と元のデータを確かめてください。",
-            en=f"The item '{entry['name']}' is out of its range in {outside} rows; check its unit and its source.",
-        )
-
-
-def check_levels(entry: Entry, column: pa.Array) -> npt.NDArray[np.bool_]:
-    """The rows whose category the contract does not list; too many of them refuse the batch."""
+def unlisted(entry: Entry, column: pa.Array) -> npt.NDArray[np.bool_]:
+    """The rows whose category the contract does not list."""
     if entry.get("levels") is None:
         return np.zeros(len(column), dtype=bool)
     known = pc.is_in(column, value_set=pa.array([*entry["levels"], None], type=pa.string()))
-    unseen = ~np.asarray(known.to_numpy(zero_copy_only=False), dtype=bool)
-    rate = float(unseen.mean())
-    if rate > entry["max_unseen"]:
-        raise Unusable(
-            ja=f"項目「{entry['name']}」に契約にない区分が{int(unseen.sum())}行（{rate:.1%}）あり、上限を超えています。コード表が変わっていないか確かめてください。",
-            en=f"The item '{entry['name']}' has categories the contract does not list in {int(unseen.sum())} rows ({rate:.1%}), over its limit; check whether its code list has changed.",
-        )
-    return unseen
+    return ~np.asarray(known.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 @cache

@@ -4,13 +4,13 @@ How far a batch has moved from the table the model was trained on, item by item.
 The index is a measure, not a verdict: who opens the room says from which value on a batch is looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from workbench.scoring import plain_json
-from workbench.scoring.engine import Integers, Scored
+from workbench.scoring.engine import Integers
 from workbench.scoring.model import Feature, Model
 
 Shares = Mapping[str, float]
@@ -38,10 +38,20 @@ def is_shares(levels: Any) -> bool:
 
 def shares(feature: Feature, places: Integers) -> dict[str, float]:
     """The share of rows at each point of a feature, with what is unseen or missing at the end."""
+    return shares_of(feature, counted(feature, places))
+
+
+def counted(feature: Feature, places: Integers) -> Integers:
+    """The rows at each point of a feature, then those unseen and those missing; counts of two tables add up."""
+    width = len(feature.places) + 2
+    # Places -2 and -1 wrap to the last two.
+    return np.bincount(places % width, minlength=width)
+
+
+def shares_of(feature: Feature, counts: Integers) -> dict[str, float]:
     names = [*feature.places, "(unseen)", "(missing)"]
-    # Places -2 and -1 wrap to the last two names.
-    counts = np.bincount(places % len(names), minlength=len(names))
-    return {name: float(count / max(len(places), 1)) for name, count in zip(names, counts, strict=True)}
+    rows = max(int(counts.sum()), 1)
+    return {name: float(count / rows) for name, count in zip(names, counts, strict=True)}
 
 
 def stability_index(expected: Shares, found: Shares) -> float:
@@ -61,12 +71,36 @@ def stability_index(expected: Shares, found: Shares) -> float:
     return float(np.sum((now - before) * np.log(now / before)))
 
 
-def indices(model: Model, scored: Scored, *, reference: Mapping[str, Shares]) -> dict[str, float]:
-    """The stability index of every feature the reference knows, to four decimals."""
+def indices(model: Model, counts: Sequence[Integers], *, reference: Mapping[str, Shares]) -> dict[str, float]:
+    """The stability index of every feature the reference knows, to four decimals; `counts` in their order."""
     return {
-        feature.name: round(
-            stability_index(reference[feature.name], shares(feature, scored.places[:, column])), 4
-        )
-        for column, feature in enumerate(model.features)
+        feature.name: round(stability_index(reference[feature.name], shares_of(feature, found)), 4)
+        for feature, found in zip(model.features, counts, strict=True)
         if feature.name in reference
     }
+
+
+def by_chance(expected: Shares, rows: int) -> float:
+    """
+    What a batch of `rows` that has not moved exceeds once in a thousand: a small batch moves by itself.
+
+    Times its rows the index is a chi-squared of one less than its levels (Yurdakul, "Statistical properties
+    of the population stability index", 2018), here by the approximation of Wilson and Hilferty (1931).
+    """
+    freedom = max(len(expected) - 1, 1)
+    spread = 2 / (9 * freedom)
+    return float(freedom * (1 - spread + Z999 * spread**0.5) ** 3 / max(rows, 1))
+
+
+# An empty level weighs as a share of FLOOR; in fewer rows than this that is an accident and no shift.
+LEAST_ROWS = 200
+Z999 = 3.090232306167813
+
+
+def moved(
+    found: Mapping[str, float], *, reference: Mapping[str, Shares], rows: int, limit: float
+) -> list[str]:
+    """The items whose index is above `limit` and above what chance does; none in a batch of few rows."""
+    if rows < LEAST_ROWS:
+        return []
+    return [item for item, index in found.items() if index > max(limit, by_chance(reference[item], rows))]
