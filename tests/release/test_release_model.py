@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import rfc8785
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 from workbench.errors import Refused
 from workbench.release import catalogue, registry
@@ -53,13 +54,23 @@ def files(candidate_files):
     return dict(candidate_files)
 
 
-def candidate(town, *, groups=("sex",), min_cell=10, features=FEATURES, refits=2, **changes):
+def candidate(town, *, estimator=None, groups=("sex",), min_cell=10, features=FEATURES, refits=2, **changes):
     """What a notebook would hand in, as files by path."""
     train, test = parts(town)
     defined = flag(**changes)
-    fitted = defined.fit(train, LogisticRegression(), features=features)
+    fitted = defined.fit(train, estimator or LogisticRegression(), features=features)
     report = defined.evaluate(fitted, test, groups=list(groups), min_cell=min_cell, refits=refits)
     return export.candidate_files(fitted, report, version="1.0.0", notebook=NOTEBOOK)
+
+
+@pytest.mark.slow
+def test_attack_a_tree_with_a_leaf_for_few_is_made_again_and_refused_for_its_leaves(admitted):
+    """Whatever estimator the model came from is fitted again from its settings, and its leaves are counted."""
+    files = candidate(admitted, estimator=DecisionTreeClassifier(min_samples_leaf=2))
+
+    found = verdicts(admitted, files)
+    assert found["made_again"] == found["evaluation"] == found["refitted"] == "pass"
+    assert found["smallest_cell"] == "fail"
 
 
 def submit(town, files):

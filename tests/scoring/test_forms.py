@@ -256,3 +256,26 @@ def test_tables_of_any_size_are_scored(size):
     scored = engine.score(a_model, pa.table({"days": days}))
 
     assert scored.scores.tolist() == np.where(days < 3, -4, 5).tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(models, rows)
+def test_rows_of_the_same_cells_have_the_same_score(a_model, found):
+    """Nothing tells two rows apart but what the cells count, leaves and rules among it."""
+    scored = engine.score(a_model, table_of(found))
+    cells = np.stack([own for _, own in engine.cells(a_model, scored.places)], axis=1)
+    scores = {}
+    for own, score in zip(map(tuple, cells.tolist()), scored.scores.tolist(), strict=True):
+        assert scores.setdefault(own, score) == score
+
+
+def test_a_leaf_is_a_cell():
+    tree = Tree((0, -1, -1), (1, 0, 0), (True, False, False), (1, 0, 0), (2, 0, 0), (0, -4, 5))
+    feature = Feature("days", (0, 0), 0, edges=(3.0,))
+    a_model = Model("m", "t", "child", 0, (feature,), THRESHOLD, trees=(tree,))
+    scored = engine.score(a_model, pa.table({"days": [1, 5, None]}))
+
+    assert {name: own.tolist() for name, own in engine.cells(a_model, scored.places)} == {
+        "days": [0, 0, 0],
+        "tree:1": [0, 1, 0],
+    }

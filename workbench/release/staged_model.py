@@ -25,6 +25,7 @@ from workbench.release.shelf import Opened
 from workbench.release.staged import ALIGNMENT, PART, RECIPE, Rows
 from workbench.riskflag import export
 from workbench.riskflag.define import Definition
+from workbench.riskflag.estimators import rebuilt
 from workbench.riskflag.evaluate import digest_of
 from workbench.riskflag.membership import Pool, pool
 from workbench.riskflag.part import Part, Source, read_part
@@ -168,13 +169,11 @@ class Candidate:
 
     def refit(self, part: Part, *, definition: Definition | None = None) -> Model:
         """The model that the candidate's own settings give on `part`; for another definition where one is given."""
-        from sklearn.linear_model import LogisticRegression
-
         said = self.training
         return train(
             definition or self.definition,
             part,
-            LogisticRegression(**said["parameters"]),
+            rebuilt(said["estimator"], said["parameters"]),
             features=said["features"],
             edges=said["edges"],
             min_cell=said["min_cell"],
@@ -227,29 +226,25 @@ class Candidate:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """
-        Training rows, households and rows with the outcome behind each group of equal points of each feature.
+        Training rows, households and rows with the outcome behind whatever the model tells rows apart by.
 
-        Levels with the same points are one cell: the model cannot tell them apart.
+        Levels with the same points are one cell, for the model cannot tell them apart; so is a leaf of a tree.
         """
         frame = self.train.frame
         marked = frame if self.households is None else frame.assign(**{HOUSEHOLD: self.households.to_numpy()})
         among = considered(self.definition, replace(self.train, frame=marked))
         places = engine.score(self.model, among.part.table(self.model.items)).places
-        found = [
-            self._cells_of(feature, places[:, column], among)
-            for column, feature in enumerate(self.model.features)
-        ]
+        found = [self._cells_of(name, cell, among) for name, cell in engine.cells(self.model, places)]
         return pd.concat(found, ignore_index=True)
 
-    def _cells_of(self, feature: Any, places: Any, among: Considered) -> pd.DataFrame:
-        points = np.array([*feature.points, feature.unseen or 0, feature.missing])
+    def _cells_of(self, name: str, cell: engine.Integers, among: Considered) -> pd.DataFrame:
         frame = among.part.frame
         homes = frame[HOUSEHOLD].to_numpy() if HOUSEHOLD in frame else np.arange(len(frame))
-        rows = pd.DataFrame({"points": points[places], "household": homes, "outcome": among.labels})
+        rows = pd.DataFrame({"points": cell, "household": homes, "outcome": among.labels})
         grouped = rows.groupby("points")
         return pd.DataFrame(
             {
-                "feature": feature.name,
+                "feature": name,
                 "rows": grouped.size(),
                 "households": grouped["household"].nunique(),
                 "positives": grouped["outcome"].sum(),

@@ -5,6 +5,7 @@ Everything is int64, so that a score is the same on every machine, in every orde
 A score is in milli-logits: it ranks, it is no probability.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +106,24 @@ def fulfilled(rule: Rule, places: Integers) -> Mask:
     for condition in rule.conditions:
         mask &= np.isin(places[:, condition.item], condition.places)
     return mask
+
+
+def cells(model: Model, places: Integers) -> Iterator[tuple[str, Integers]]:
+    """
+    By what the model tells rows apart: for each form its name, and a number for each row at `places`.
+
+    Rows with the same number are one to that form: equal points of an item or a pair, a leaf, a rule that holds.
+    """
+    for column, feature in enumerate(model.features):
+        yield feature.name, points(feature, places[:, column])
+    for pair in model.pairs:
+        name = " × ".join(model.features[one].name for one in (pair.first, pair.second))
+        yield name, np.array(pair.points, dtype=np.int64)[places[:, pair.first], places[:, pair.second]]
+    for number, routing in enumerate(model.routings, start=1):
+        yield f"tree:{number}", routing.leaves(places)
+    names = model.terms[len(model.features) :]
+    for name, holds in zip(names, holding(model, places), strict=True):
+        yield name, holds.astype(np.int64)
 
 
 def milli_logits(model: Model, scores: Integers) -> Integers:
