@@ -12,6 +12,18 @@ What an analyst types, in a sandboxed kernel.
 from workbench.analyst.desk import Desk
 from workbench.analyst.desk import open_desk as open  # noqa: A004  as architecture names it: wb.open()
 from workbench.analyst.models import dp_ebm, dp_logistic, dp_naive_bayes
+from workbench.riskflag.expert import Points, Rule, RuleList, Scorecard
 from workbench.riskflag.flag import RiskFlag
 
-__all__ = ["Desk", "RiskFlag", "dp_ebm", "dp_logistic", "dp_naive_bayes", "open"]
+__all__ = [
+    "Desk",
+    "Points",
+    "RiskFlag",
+    "Rule",
+    "RuleList",
+    "Scorecard",
+    "dp_ebm",
+    "dp_logistic",
+    "dp_naive_bayes",
+    "open",
+]
