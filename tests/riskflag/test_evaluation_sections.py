@@ -13,7 +13,8 @@ from workbench.riskflag.dictionary import Dictionary
 from workbench.riskflag.evaluate import evaluate
 from workbench.riskflag.flag import RiskFlag
 from workbench.riskflag.page import drawn_section, fragment, markdown
-from workbench.riskflag.report import labels_of, sections
+from workbench.riskflag.report import sections
+from workbench.riskflag.said import labels_of
 from workbench.riskflag.stability import refit_as
 
 FEATURES = ["grade", "sex", "hh_type", "absent_days", "eq_income", "school_aid", "district"]
@@ -301,6 +302,31 @@ def test_attack_subtracting_a_group_that_lies_within_another(sound, parts):
     assert "少なすぎて示せません" in drawn_section(
         sections({**judged(fitted, train, test, by=("sex", "bullied_later"))}, labels={})[6]
     )
+
+
+def test_attack_subtracting_a_group_from_the_children_known_already(sound, parts):
+    """Children known already stand in a table of their own; a group that is all of them but six may not."""
+
+    def nested(frame):
+        registered = (frame["registered"] == "yes").to_numpy().copy()
+        registered[np.flatnonzero(registered)[:6]] = False
+        return frame.assign(bullied_later=np.where(registered, "yes", "no"))
+
+    fitted, train, _, _ = sound
+    _, test = parts(nested)
+    data = judged(fitted, train, test, by=("bullied_later",))
+
+    assert data["surveillance"]["seen"]["children"] > 100
+    assert data["groups"]["bullied_later"] == []
+
+
+def test_a_table_is_shown_where_the_known_are_too_few_for_one(sound, parts):
+    fitted, train, _, _ = sound
+    _, test = parts(lambda frame: frame.assign(registered=["yes"] * 5 + ["no"] * (len(frame) - 5)))
+    data = judged(fitted, train, test, by=("sex",))
+
+    assert data["surveillance"] is None
+    assert len(data["groups"]["sex"]) == 2
 
 
 def test_a_gap_between_groups_has_the_interval_of_two_proportions(sound):

@@ -21,7 +21,7 @@ from workbench.release.staged_model import Candidate
 from workbench.release.staged_synthetic import Synthetic
 from workbench.release.staged_tables import Tables
 from workbench.riskflag import families
-from workbench.riskflag.report import labels_of
+from workbench.riskflag.said import labels_of
 
 
 def row_sections(rows: Rows, found: Found) -> dict[str, Any]:

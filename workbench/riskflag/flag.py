@@ -23,7 +23,7 @@ from workbench.riskflag.guarantee import sentence
 from workbench.riskflag.page import Report
 from workbench.riskflag.part import Part
 from workbench.riskflag.plotting import Plot, japanese_font
-from workbench.riskflag.report import labels_of
+from workbench.riskflag.said import labels_of
 from workbench.riskflag.stability import REFITS, refit_as
 from workbench.riskflag.train import MIN_CELL as LEAST_ROWS
 from workbench.riskflag.train import Training, train

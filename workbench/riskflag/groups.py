@@ -16,7 +16,7 @@ import pandas as pd
 from workbench.riskflag import metrics
 from workbench.riskflag.cells import share, tell_apart
 from workbench.riskflag.metrics import Interval, Labels
-from workbench.riskflag.seen import seen, services
+from workbench.riskflag.seen import seen, services, surveillance
 from workbench.riskflag.tested import Tested
 from workbench.scoring.recode import MISSING, spelled
 
@@ -62,7 +62,9 @@ def tables(tested: Tested, by: Sequence[str]) -> dict[str, list[dict[str, Any]]]
     types of household, the one type that is pooled away would be the difference.
     """
     shown: dict[str, list[dict[str, Any]]] = {}
-    standing: list[Labels] = [mask for mask in (seen(tested),) if mask is not None]
+    # Where children known already stand beside the others, theirs is a table too.
+    known = seen(tested) if surveillance(tested) else None
+    standing: list[Labels] = [] if known is None else [known]
     for item in by:
         levels = spelled_levels(tested.held.part.frame[item])
         groups = grouped(levels, tested)

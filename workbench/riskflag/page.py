@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.riskflag.drawing import Words
-from workbench.riskflag.report import Labels, Section, Table, sections
+from workbench.riskflag.report import sections
+from workbench.riskflag.said import Labels, Section, Table
 
 
 @dataclass(frozen=True)
