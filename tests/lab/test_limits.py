@@ -302,7 +302,7 @@ def test_attack_files_beneath_a_path_that_is_too_long_to_name(tmp_path):
 
 
 def test_attack_folders_within_folders_without_end(tmp_path):
-    with folder_within_folder(tmp_path, "d", depth=2000):
+    with folder_within_folder(tmp_path, "d", depth=1100):
         assert disk.why_full(tmp_path, size=GB) is not None
 
 
