@@ -28,12 +28,12 @@ from workbench.riskflag.dictionary import Dictionary
 from workbench.riskflag.expert import Points, Rule, RuleList, Scorecard
 from workbench.riskflag.flag import RiskFlag
 from workbench.riskflag.part import Part
-from workbench.scoring import batch, records
 from workbench.scoring.scorer import Scorer
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "riskflag"))
+sys.path[:0] = [str(HERE.parent / "riskflag"), str(HERE.parent / "scoring")]
 from conftest import DICTIONARY, FEATURES, RECODE, SOURCE, frame  # noqa: E402
+from test_vectors import found  # noqa: E402
 
 ESTIMATORS = {
     "additive": LogisticRegression(),
@@ -84,15 +84,12 @@ def make(form):
     (folder / "trust.json").write_bytes(trusted.to_json())
     write_records(folder / "records.csv")
     scorer = Scorer.open(bundle)
-    judged = batch.judge(scorer, records.read((folder / "records.csv").read_bytes(), suffix=".csv"))
-    found = {
+    expected = {
         "now": (WRITTEN + timedelta(days=1)).isoformat(),
         "bundle": manifest.read(bundle).digest,
-        "scores": judged.scored.scores.tolist(),
-        "contributions": judged.scored.contributions.tolist(),
-        "candidates": judged.candidates.tolist(),
+        **found(scorer, folder / "records.csv"),
     }
-    (folder / "expected.json").write_text(json.dumps(found) + "\n")
+    (folder / "expected.json").write_text(json.dumps(expected) + "\n")
 
 
 def write_records(path):
