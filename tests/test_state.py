@@ -321,3 +321,33 @@ def test_postgresql_keeps_the_same_promises(postgresql, home, monkeypatch):
     assert again.verify().records == 10
     with pytest.raises(Untrusted, match="別のホーム"):
         State.open(Home.create(home.path.parent / "other"))
+
+
+OLDER = """
+CREATE TABLE budget_charge (
+    id VARCHAR PRIMARY KEY, dataset VARCHAR NOT NULL, analyst VARCHAR NOT NULL,
+    question VARCHAR NOT NULL, micro BIGINT NOT NULL, status VARCHAR NOT NULL
+)
+"""
+
+
+def test_a_ledger_of_an_older_version_is_said_to_be_one(home):
+    """Its rows say neither the year nor what for: nothing is charged to it, and nothing made up."""
+    from workbench.privacy.dp import ledger_rows
+
+    with sqlite3.connect(home.path / "state.db") as database:
+        database.execute(OLDER)
+
+    with pytest.raises(Unusable, match=ledger_rows.CHARGES.name) as refused:
+        State.open(home)
+
+    assert "workbench init" in refused.value.ja
+    assert "workbench init" in refused.value.en
+
+
+def test_a_table_with_more_columns_than_ours_is_read(home):
+    State.open(home).close()
+    with sqlite3.connect(home.path / "state.db") as database:
+        database.execute("ALTER TABLE ground ADD COLUMN later TEXT")
+
+    assert State.open(home).verify().records == 1

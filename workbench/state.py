@@ -218,7 +218,24 @@ class State:
             return
         with plain_failures(), self.engine.begin() as connection:
             metadata.create_all(connection)
+            expect_our_shape(connection)
         self._known = set(metadata.tables)
+
+
+def expect_our_shape(connection: sa.Connection) -> None:
+    """
+    Raise Unusable where a table lacks a column of ours: another version made it.
+
+    Nothing is added to it here. What an older ledger does not say (whose year, for what, how much of delta)
+    cannot be made up, and its rows would not be those that the log tells of.
+    """
+    found = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
+    columns = {name: {column["name"] for column in listed} for (_, name), listed in found.items()}
+    other = sorted(
+        name for name, table in metadata.tables.items() if not set(table.columns.keys()) <= columns[name]
+    )
+    if other:
+        raise other_version(other)
 
 
 def engine_for(home: Home) -> sa.Engine:
@@ -307,6 +324,14 @@ def damaged_state() -> Unusable:
     return Unusable(
         ja="状態データベースが壊れているか、データベースではありません。バックアップから状態を戻してください。",
         en="The state is damaged or is no database; restore it from a backup.",
+    )
+
+
+def other_version(tables: Sequence[str]) -> Unusable:
+    named = ", ".join(tables[:5])
+    return Unusable(
+        ja=f"状態データベースの表（{named}）は、ワークベンチの別の版が作った形です。作った版で開くか、workbench init で新しいホームを作り、データを取り込み直してください。",
+        en=f"Tables of the state ({named}) are of another version of the workbench; open it with the version that made it, or make a new home with 'workbench init' and import the data again.",
     )
 
 

@@ -211,3 +211,27 @@ def test_attack_everybody_held_out_stands_in_the_table(town, draft):
     changed = Synthetic(draft / "bundle", draft / "evidence", town.room)
 
     assert checks_synthetic.membership(changed).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM evaluations WHERE subject = 'a'",
+        "UPDATE evaluations SET year = year - 1 WHERE subject = 'a'",
+        'INSERT INTO evaluations ("table", year, subject, kind, person, at) '
+        "VALUES ('child_year', 2026, 'x', 'release', 'sato', 'now')",
+    ],
+)
+def test_attack_a_count_of_evaluations_that_is_not_the_logs(town, change):
+    """Whoever reaches the database and takes a row away could measure again; each is held against the log."""
+    state = town.office.state
+    for subject in ("a", "b", "a"):
+        counted(town, subject)
+    records: list = []
+    state.verify(keep=records.append)
+    assert evaluations.otherwise(state, records) == []
+
+    with state.engine.begin() as connection:
+        connection.exec_driver_sql(change)
+
+    assert evaluations.otherwise(state, records) == ["child_year"]

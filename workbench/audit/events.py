@@ -191,7 +191,7 @@ SCHEMA: dict[Event, frozenset[str]] = {
     Event.QUESTION_SETTLED: keys("question"),
     Event.QUESTION_KEPT: keys("question"),
     # A number about synthetic rows is one about the children they were made from; so each is counted.
-    Event.EVALUATION_COUNTED: keys("table subject kind used allowed"),
+    Event.EVALUATION_COUNTED: keys("table year subject kind used allowed repeated"),
     Event.METRICS_READ: keys("request metrics"),
     Event.MODEL_TRAINED: keys("model question guarantee release"),
     Event.CANDIDATE_SUBMITTED: keys("session name version notebook"),

@@ -54,6 +54,7 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
     from workbench.lab.expiring import findings as endings
     from workbench.lab.gateway.certificates import Clients
     from workbench.privacy.dp.ledger import Ledger
+    from workbench.release import evaluations
     from workbench.state import State
 
     state, records = State.open(home), list[dict[str, Any]]()
@@ -70,6 +71,7 @@ def verify(home: Home, at_least: int, checkpoints: tuple[Path, ...], key: str | 
             "budgets": Ledger(state).otherwise(telling),
             "settings": otherwise(home, state, telling),
             "amounts": amounts_otherwise(state, telling),
+            "evaluations": evaluations.otherwise(state, telling),
         }
     )
     held = expect_kept(home, state, verified)

@@ -7,6 +7,7 @@ Inadequacy of Similarity-based Privacy Metrics", arXiv 2312.05114), so the numbe
 the policy, like the budget of noise. The same table measured again says nothing new and is not counted again.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -81,6 +82,7 @@ def count(
             Event.EVALUATION_COUNTED,
             actor=person,
             table=table,
+            year=year,
             subject=subject,
             kind=kind,
             used=used,
@@ -111,6 +113,19 @@ def used_up(table: str, *, allowed: int) -> Refused:
         en=f"The {allowed} evaluations of table '{table}' in this fiscal year are used up, for their numbers disclose "
         "children too. Wait for the new year, or ask the coordinating body about the limit (evaluations_per_table).",
     )
+
+
+def otherwise(state: State, records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The tables whose counted evaluations are not, one by one, what the log's records tell of them."""
+    told = {
+        (said["table"], said["year"], said["subject"], said["kind"], record["actor"])
+        for record in records
+        if record["event"] == Event.EVALUATION_COUNTED and not (said := record["details"])["repeated"]
+    }
+    kept = {
+        tuple(row[name] for name in ("table", "year", "subject", "kind", "person")) for row in rows(state)
+    }
+    return sorted({one[0] for one in told ^ kept})
 
 
 def rows(state: State) -> list[dict[str, Any]]:
