@@ -108,12 +108,6 @@ def test_the_page_speaks_the_language_of_the_workbench(monkeypatch, chosen, loca
     assert locale in json.dumps(page.overrides())
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory, serve):
-    with serve(tmp_path_factory.mktemp("panel"), port=18930) as lab:
-        yield lab
-
-
 def test_the_page_is_told_of_the_extension_and_gets_its_files(lab):
     assert b'"workbench-panel"' in lab.ask("/lab")[2]
     for file in sorted((STATIC / "static").iterdir()):
@@ -144,7 +138,8 @@ def test_the_panel_is_told_of_the_session(lab):
 def test_the_meter_tells_what_was_shown_and_where_the_warning_is(lab):
     told = json.loads(lab.ask("/workbench/meter")[2])
 
-    assert told["shown"] < told["limit"] < told["most"]
+    assert 0 <= told["shown"] <= told["most"]
+    assert 0 < told["limit"] < told["most"]
 
 
 def test_what_is_asked_for_can_be_taken_back(lab):
