@@ -9,8 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from workbench.data.constraints import broken, constraints_of, within
+from workbench.data.register import Register
 from workbench.demo.journal import Journal, Step, clear
 from workbench.demo.journey import refused
 from workbench.demo.steps import STEPS
@@ -18,6 +22,7 @@ from workbench.errors import Refused
 from workbench.home import Home
 from workbench.lab.opening import open_session
 from workbench.lab.run import run_notebook
+from workbench.release.staged_synthetic import LABEL
 from workbench.state import State
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +60,23 @@ def test_the_anonymised_release_holds_k_in_children_and_in_households(shown):
     assert headline["k_households"] >= 5
     groups = figures(shown, "release:anonymised")["suppression"]["groups"]
     assert all(group["rate"] is None or group["rate"] <= 0.05 for group in groups)
+
+
+def test_no_synthetic_child_is_one_that_cannot_be(shown):
+    """No preschooler with days absent, none on public assistance whose poverty is asked: the register says so."""
+    register = Register.load(ROOT / "datasets/synthetic/register.yaml")
+    constraints = constraints_of(register["child_year"].constraints)
+    made = [
+        pd.read_parquet(path)
+        for path in (shown[0] / "catalogue").glob("*/data/*.parquet")
+        if LABEL.items() <= (pq.read_schema(path).metadata or {}).items()
+    ]
+
+    assert len(made) == 2
+    for rows in made:
+        held = within(constraints, items=list(rows.columns))
+        assert len(held) == len(constraints) >= 8
+        assert not broken(rows, constraints=held).any()
 
 
 @pytest.mark.parametrize(
