@@ -317,24 +317,7 @@ def secret_of(authenticator: Path) -> bytes:
 
 def admit(home: Home, state: State, folder: Path) -> None:
     """Admit `child-year@1`, whose report says k = 7; what it holds is two lines."""
-    for path, text in (
-        ("data/rows.csv", "grade,poverty\n6-11,no\n"),
-        ("dictionary.json", json.dumps({"items": ITEMS})),
-    ):
-        (folder / "bundle" / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "bundle" / path).write_text(text)
-    (folder / "evidence").mkdir()
-    workflow = Workflow(home, state, load(), examine=examine, again=lambda *_, **__: None)
-    said = {"name": "child-year", "version": "1", "purpose": "attendance", "why": "試行"}
-    request = workflow.submit(
-        "dataset",
-        bundle=folder / "bundle",
-        evidence=folder / "evidence",
-        author="sato",
-        protection="anonymised",
-        **said,
-    ).id
-    workflow.report(request)
+    workflow, request = submit(home, state, folder, version="1")
     for person in ("tanaka", "ito"):
         cast = {
             "home": home.identity,
@@ -346,6 +329,57 @@ def admit(home: Home, state: State, folder: Path) -> None:
         }
         workflow.vote(request, person=person, envelope=votes.cast(Vote.ADMIT, **cast))
     workflow.admit(request)
+
+
+def submit(home: Home, state: State, folder: Path, *, version: str) -> tuple[Workflow, str]:
+    """A request for `child-year` with its report, in review; its number."""
+    for path, text in (
+        ("data/rows.csv", "grade,poverty\n6-11,no\n"),
+        ("dictionary.json", json.dumps({"items": ITEMS})),
+    ):
+        (folder / "bundle" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "bundle" / path).write_text(text)
+    (folder / "evidence").mkdir()
+    workflow = Workflow(home, state, load(), examine=examine, again=lambda *_, **__: None)
+    said = {"name": "child-year", "version": version, "purpose": "attendance", "why": "試行"}
+    request = workflow.submit(
+        "dataset",
+        bundle=folder / "bundle",
+        evidence=folder / "evidence",
+        author="sato",
+        protection="anonymised",
+        **said,
+    ).id
+    workflow.report(request)
+    return workflow, request
+
+
+@pytest.fixture
+def in_review(tmp_path: Path) -> Callable[[Home], "Reviewer"]:
+    """Prepares a home: a request waits, and Tanaka has an account and a key of her own."""
+
+    def prepare(home: Home) -> "Reviewer":
+        state = State.open(home)
+        _, request = submit(home, state, tmp_path / "second", version="2")
+        KeyRing.of(home).protect("person:tanaka", KEY_WORDS)
+        enrolment = Accounts(home, state).add("tanaka", PASSPHRASE, actor="oka")
+        state.close()
+        return Reviewer(request, PASSPHRASE, KEY_WORDS, list(enrolment.recovery_codes))
+
+    return prepare
+
+
+@dataclass
+class Reviewer:
+    """What Tanaka knows, and the request that waits for her."""
+
+    request: str
+    passphrase: str
+    key_words: str
+    recovery: list[str]
+
+
+KEY_WORDS = "署名鍵 のための 合言葉 です"
 
 
 def examine(request: Any, *, home: Home, state: State, policy: Any, now: datetime) -> dict[str, Any]:
@@ -407,12 +441,13 @@ HUB = "from workbench.cli import main; main()"
 
 
 @pytest.fixture
-def open_hub(furnished: Path, tmp_path: Path) -> Iterator[Callable[[str], Lab]]:
-    """Starts a team's hub as its command does, on a home of its own, in a language."""
+def open_hub(furnished: Path, tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    """Starts a team's hub as its command does, on a home of its own that was prepared, in a language."""
     with contextlib.ExitStack() as opened:
 
-        def start(language: str) -> Lab:
+        def start(language: str, *, prepare: Callable[[Home], None] = lambda _: None) -> Lab:
             home = Home.open(shutil.copytree(furnished, tmp_path / "home"))
+            prepare(home)
             port = free_port()
             command = [sys.executable, "-c", HUB, "hub", "--port", str(port)]
             env = {"WORKBENCH_HOME": str(home.path), "WORKBENCH_LANG": language}

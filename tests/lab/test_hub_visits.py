@@ -13,7 +13,7 @@ from workbench.governance import passphrase
 from workbench.governance.accounts import Accounts
 from workbench.governance.passphrase import PARAMETERS, Scrypt
 from workbench.lab.hub import authenticator
-from workbench.lab.hub.review import application
+from workbench.lab.hub.review import application, opened_in
 from workbench.lab.hub.visits import Visits
 from workbench.lab.reception import HOUR, MINUTE
 from workbench.policy import load
@@ -88,10 +88,11 @@ def ask(office, state, visits, monkeypatch):
             )
         finally:
             server.stop()
-        return answer.code, answer.headers.get("Location", "").partition("?")[0]
+        return answer.code, answer.headers.get("Location", "").partition("?")[0], answer.body
 
-    def asked(headers=CHOSEN, *, method="GET", token="first"):  # noqa: S107 - no secret
-        return asyncio.run(one(headers, method, token))
+    def asked(headers=CHOSEN, *, method="GET", token="first", content=False):  # noqa: S107 - no secret
+        *answer, body = asyncio.run(one(headers, method, token))
+        return body.decode() if content else tuple(answer)
 
     return asked
 
@@ -201,3 +202,25 @@ def test_attack_the_hubs_cookie_of_a_browser_that_was_left(office, state):
     asyncio.run(Proving().get_authenticated_user(handler, {"name": "sato"}))
 
     assert users["sato"].orm_user.cookie_id != "known to the forgotten browser"
+
+
+PAGES = {
+    "ja": ("審査を待つ申請", "この申請か報告書はありません"),
+    "en": ("Waiting for review", "There is no such request"),
+}
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_pages_are_in_the_readers_language(ask, proven, office, state, language):
+    """The list, and the sentence for what is not there."""
+    waiting, gone = PAGES[language]
+
+    assert waiting in ask({**CHOSEN, "Accept-Language": language}, content=True)
+    assert gone in ask({"Accept-Language": language}, method="POST", content=True)
+
+
+def test_a_report_opens_in_the_readers_language():
+    page = b'<input id="show-ja" checked><input id="show-en">'
+
+    assert opened_in("en", page) == b'<input id="show-ja"><input id="show-en" checked>'
+    assert opened_in("ja", opened_in("en", page)) == page

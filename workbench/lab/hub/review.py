@@ -31,6 +31,7 @@ from workbench.artifact.times import to_text
 from workbench.audit import Event
 from workbench.errors import LANGUAGES, Usage, WorkbenchError, language
 from workbench.governance.accounts import Accounts
+from workbench.governance.charter import Projects
 from workbench.governance.people import ROLE_NAMES, People, Person, why_not
 from workbench.home import Home
 from workbench.lab.gateway.server import Rate
@@ -63,6 +64,21 @@ PAGE_POLICY = "; ".join(
 # The report is ours, and shows names that somebody else wrote: it runs nothing and reaches nothing.
 REPORT_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
+# What the page says where it does not open, and what to do next.
+ERRORS = {
+    403: (
+        "この画面は開けません。役割に権限がないか、ログインの時間が過ぎています。一覧に戻り、求められたらログインしてください。",
+        "This page does not open: your role may not read it, or your log-in has ended. Go back to the list, and log in if you are asked to.",
+    ),
+    404: (
+        "この申請か報告書はありません。一覧から開き直してください。",
+        "There is no such request or report; open it from the list.",
+    ),
+}
+WENT_WRONG = (
+    "処理できませんでした。もう一度試し、続くときは運用担当者に連絡してください。",
+    "This could not be done; try again, and tell the operator if it goes on.",
 )
 VOTE_LABELS = {
     Vote.ADMIT: ("受け入れる", "admit"),
@@ -143,6 +159,7 @@ class Page(HubOAuthenticated, RequestHandler):
 
     def show(self, template: str, **given: Any) -> None:
         named = {
+            "purposes": {one.purpose: one.title[self.tongue] for one in Projects(self.state).all()},
             "lang": self.tongue,
             "roles": ROLE_NAMES,
             "base": self.hub_auth.base_url,
@@ -151,7 +168,8 @@ class Page(HubOAuthenticated, RequestHandler):
         self.finish(pages.get_template(template).render(**named, **given))
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        self.finish(f"{status_code}")
+        """What happened and what to do next; nothing of what the error itself says."""
+        self.show("review_error.html.j2", status=status_code, said=ERRORS.get(status_code, WENT_WRONG))
 
 
 class Every(Page):
@@ -260,7 +278,7 @@ class ReportPage(Page):
         self.state.record(Event.REPORT_READ, actor=person.id, request=request.id, report=request.report)
         self.set_header("Content-Security-Policy", REPORT_POLICY)
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(read_manifest(bundle).content(bundle, PAGE))
+        self.finish(opened_in(self.tongue, read_manifest(bundle).content(bundle, PAGE)))
 
 
 class Callback(HubOAuthCallbackHandler):
@@ -268,6 +286,15 @@ class Callback(HubOAuthCallbackHandler):
 
     def initialize(self, **_: Any) -> None:
         """Nothing of the home is needed here."""
+
+
+def opened_in(tongue: str, page: bytes) -> bytes:
+    """A report with the reader's language chosen of the two that it was sealed with; nothing else is touched."""
+    for tag in LANGUAGES:
+        switch = f'id="show-{tag}"'.encode()
+        page = page.replace(switch + b" checked", switch, 1)
+        page = page.replace(switch, switch + b" checked", 1) if tag == tongue else page
+    return page
 
 
 def not_a_vote() -> Usage:
