@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from workbench.cli import workbench
+from workbench.cli.release import method_for
 from workbench.cli.synthesisers import METHODS
 from workbench.errors import NotFound, Refused, Unusable
 from workbench.privacy.dp.ledger import Ledger
@@ -182,6 +183,21 @@ def test_choosing_a_method_without_a_guarantee_says_so_in_red(town, budget, comm
 
     assert "R-1 made 1" in result.output, result.exception
     assert ("\x1b[31m" in result.stderr) is red
+
+
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [
+        ((None, 0.5), "dp-tree"),
+        ((None, None), "gaussian-copula"),
+        (("aim", 0.5), "aim"),
+        (("ctgan", None), "ctgan"),
+    ],
+)
+def test_who_names_an_epsilon_is_offered_a_guarantee(asked, made):
+    method, epsilon = asked
+
+    assert method_for(method, epsilon=epsilon) == made
 
 
 @pytest.mark.parametrize("method", ["ctgan", "tvae", "aim"])

@@ -66,14 +66,17 @@ release.add_command(synthesisers)
 )
 @click.option("--table", "tables", type=Tables(), multiple=True, help="集計表 / a table of counts")
 @click.option(
-    "--epsilon", type=float, default=1.0, show_default=True, help="全体の ε / epsilon of all tables, or rows"
+    "--epsilon",
+    type=float,
+    default=None,
+    help="全体の ε（既定 1） / epsilon of all tables, or rows; 1 without it",
 )
 @click.option(
     "--method",
     type=click.Choice(METHODS),
-    default="gaussian-copula",
-    show_default=True,
-    help="合成の方法（release synthesisers で一覧） / how synthetic rows are made",
+    default=None,
+    help="合成の方法（release synthesisers で一覧。既定は --epsilon があれば dp-tree、なければ gaussian-copula） / "
+    "how synthetic rows are made; dp-tree where --epsilon is given, else gaussian-copula",
 )
 @click.option(
     "--targets", default=None, help="合成で優先する項目（コンマ区切り） / items a synthesiser learns first"
@@ -159,8 +162,10 @@ def prepared(
             ja="保護方法（--protection）か準備済みのフォルダ（--bundle）を指定してください。",
             en="Name a protection (--protection) or a bundle made already (--bundle).",
         )
+    wanted["method"] = method_for(wanted["method"], epsilon=wanted["epsilon"])
     if protection == "synthetic":
         warn_without_guarantee(wanted["method"])
+    wanted["epsilon"] = 1.0 if wanted["epsilon"] is None else wanted["epsilon"]
     room = room_for(purpose, home=workflow.home, state=workflow.state, policy=workflow.policy)
     prepare(
         room,
@@ -172,6 +177,11 @@ def prepared(
         tell=lambda said: click.echo(said, err=True),
         **wanted,
     )
+
+
+def method_for(method: str | None, *, epsilon: float | None) -> str:
+    """Whoever names an epsilon asks for a guarantee: the tree gives it in seconds, for what a risk flag needs."""
+    return method or ("gaussian-copula" if epsilon is None else "dp-tree")
 
 
 def named(items: str | None) -> list[str] | None:
