@@ -78,14 +78,15 @@ def add_forms(model: Model, places: Integers, contributions: Integers) -> None:
         # Whole numbers: an odd point goes to the first item.
         contributions[pair.second] += both // 2
         contributions[pair.first] += both - both // 2
+    lines = np.ascontiguousarray(places.T)
     for routing in model.routings:
-        add_tree(routing, places, contributions)
+        add_tree(routing, lines, contributions)
     for term, (rule, holds) in enumerate(zip(model.rules, holding(model, places), strict=True)):
         contributions[len(model.features) + term] = holds * np.int64(rule.points)
 
 
-def add_tree(routing: Routing, places: Integers, contributions: Integers) -> None:
-    leaves = routing.leaves(places)
+def add_tree(routing: Routing, lines: Integers, contributions: Integers) -> None:
+    leaves = routing.leaves(lines)
     for item, said in zip(routing.items, routing.contributions, strict=True):
         contributions[item] += said[leaves]
 
@@ -120,7 +121,7 @@ def cells(model: Model, places: Integers) -> Iterator[tuple[str, Integers]]:
         name = " × ".join(model.features[one].name for one in (pair.first, pair.second))
         yield name, np.array(pair.points, dtype=np.int64)[places[:, pair.first], places[:, pair.second]]
     for number, routing in enumerate(model.routings, start=1):
-        yield f"tree:{number}", routing.leaves(places)
+        yield f"tree:{number}", routing.leaves(places.T)
     names = model.terms[len(model.features) :]
     for name, holds in zip(names, holding(model, places), strict=True):
         yield name, holds.astype(np.int64)

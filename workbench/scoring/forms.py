@@ -139,7 +139,7 @@ class Routing:
     """
 
     items: tuple[int, ...]
-    open: tuple[Words, ...]  # for each item: places + 2, words
+    open: tuple[Words, ...]  # for each item: words, places + 2
     contributions: tuple[Integers, ...]  # for each item: what each leaf says of it
 
     @classmethod
@@ -148,7 +148,7 @@ class Routing:
         number = {leaf: index for index, leaf in enumerate(tree.leaves)}
         items = tuple(sorted({item for item in tree.items if item >= 0}))
         words = -(-len(number) // LEAVES_OF_A_WORD)
-        still = {item: np.full((places[item] + 2, words), ~np.uint64(0)) for item in items}
+        still = {item: np.full((words, places[item] + 2), ~np.uint64(0)) for item in items}
         said = {item: np.zeros(len(number), dtype=np.int64) for item in items}
         for node, above in tree.walk():
             for asked, then in pairwise((*above, node)):
@@ -157,20 +157,22 @@ class Routing:
             if tree.items[node] >= 0:
                 first, behind = spans(tree, node, number)
                 item = tree.items[node]
-                still[item][~tree.goes_left(node, places[item])] &= without(first, behind, words)
+                right = ~tree.goes_left(node, places[item])
+                still[item][:, right] &= without(first, behind, words)[:, np.newaxis]
         return cls(items, tuple(still.values()), tuple(said.values()))
 
     def leaves(self, places: Integers) -> Integers:
-        """The number of each row's leaf, from the left."""
-        left = self.open[0][places[:, self.items[0]]]
-        for item, words in zip(self.items[1:], self.open[1:], strict=True):
-            left &= words[places[:, item]]
-        # The first word that has a bit, and its lowest: those below it are the ones that it borrows from.
-        word = (left != 0).argmax(axis=1)
-        bits = left[np.arange(len(left)), word]
-        lowest = np.bitwise_count(~bits & (bits - np.uint64(1)))
-        leaves: Integers = (word * LEAVES_OF_A_WORD + lowest).astype(np.int64)
-        return leaves
+        """The number of each row's leaf, from the left; `places` has a line for each of the model's items."""
+        found = np.zeros(places.shape[1], dtype=np.int64)
+        # The first word that has a bit decides, so it is looked at last.
+        for word in reversed(range(len(self.open[0]))):
+            left = self.open[0][word][places[self.items[0]]]
+            for item, words in zip(self.items[1:], self.open[1:], strict=True):
+                left &= words[word][places[item]]
+            # The bits below the lowest are those that taking one away borrows.
+            lowest = np.bitwise_count(~left & (left - np.uint64(1)))
+            found = np.where(left != 0, word * LEAVES_OF_A_WORD + lowest.astype(np.int64), found)
+        return found
 
 
 def spans(tree: Tree, node: int, number: Mapping[int, int]) -> tuple[int, int]:
