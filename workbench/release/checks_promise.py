@@ -43,7 +43,7 @@ def promised(staged: Synthetic) -> Finding:
                 en="Prepare it again with 'workbench release submit --protection synthetic'.",
             ),
         )
-    return Finding(Verdict.PASS, said(promise), numbers={"epsilon": float(promise["epsilon"])})
+    return Finding(Verdict.PASS, said(staged, promise), numbers={"epsilon": float(promise["epsilon"])})
 
 
 def is_private(staged: Synthetic) -> bool:
@@ -63,11 +63,15 @@ def release_of(staged: Synthetic) -> str:
     return str(staged.secret["release"])
 
 
-def said(promise: dict[str, Any]) -> Text:
+UNITS = {"household": Text(ja="世帯", en="a household"), "person": Text(ja="こども一人", en="a child")}
+
+
+def said(staged: Synthetic, promise: dict[str, Any]) -> Text:
     epsilon, delta, most = promise["epsilon"], promise["delta"], promise["rows_per_household"]
+    unit = UNITS["household" if staged.room.household else "person"]
     return Text(
-        ja=f"差分プライバシー ε={epsilon}、δ={delta}（保護の単位は世帯、1世帯につき {most} 行まで学習）。費用は台帳に記帳されています。",
-        en=f"Differentially private: ε={epsilon}, δ={delta}, for a household, of which at most {most} rows are learnt from. The ledger was charged.",
+        ja=f"差分プライバシー ε={epsilon}、δ={delta}（保護の単位は{unit.ja}、一つの単位につき {most} 行まで学習）。費用は台帳に記帳されています。",
+        en=f"Differentially private: ε={epsilon}, δ={delta}, for {unit.en}, of which at most {most} rows are learnt from. The ledger was charged.",
     )
 
 
@@ -87,4 +91,4 @@ def guarantee(staged: Synthetic) -> dict[str, Any]:
 def sentence(staged: Synthetic) -> Text:
     """The promise, or that there is none."""
     promise = staged.secret.get("promise")
-    return said(promise) if promise and is_private(staged) else NONE
+    return said(staged, promise) if promise and is_private(staged) else NONE

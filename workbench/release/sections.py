@@ -195,7 +195,7 @@ def table_sections(staged: Tables, found: Found) -> dict[str, Any]:
         "tables": [
             {
                 "label": joined([Text(**known[item].label) for item in table["items"]]).to_json(),
-                "unit": "household",
+                "unit": "household" if staged.room.household else "person",
                 "epsilon": table["epsilon_micro"] / MICRO,
                 "margin": table["margin_95"],
                 "cells": table["cells"],

@@ -54,8 +54,9 @@ def dp_tables(draft: Draft) -> None:
     answers = [asked_one(draft, source, item, by, share=share) for item, by in asked]
     for number, given in enumerate(answers, start=1):
         write_csv(draft, f"tables/{number:02d}.csv", given)
+    unit = "household" if project.household else "person"
     listed = [described(number, given) for number, given in enumerate(answers, start=1)]
-    write_json(draft.bundle / TABLES, {"tables": listed, "epsilon": draft.epsilon, "unit": "household"})
+    write_json(draft.bundle / TABLES, {"tables": listed, "epsilon": draft.epsilon, "unit": unit})
     write_json(draft.evidence / CHARGED, {"dataset": source.name, "release": draft.release})
     draft.write_dictionary([item for item in draft.wanted if item.name in source.items])
 
