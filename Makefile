@@ -62,7 +62,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 quick: $(STAMP) system
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 slow: $(SPARK) $(AIM) system
 	@tools/debian-packages postgresql: $(BROWSER)
