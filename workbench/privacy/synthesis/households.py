@@ -102,11 +102,13 @@ def fit(homes: Task, children: Task, *, key: str) -> Fitted:
     `key` is the column of both frames that names the household; it is in neither task's columns. At most
     `children.most` children of a household are learnt from, and one household row. Adding or removing a
     household adds or removes its own row of the first table, and at most `most` rows of the second with its
-    own row's items in them: no other household's rows change. Raises Unusable for columns of one name in both.
+    own row's items in them: no other household's rows change. A household row without a key is left out, and a
+    child without one has a household of which nothing is known. Raises Unusable for columns of one name in both.
     """
     loss = expect_concentrated(children.loss)
     expect_apart(homes, children, key=key)
-    own = homes.frame.drop_duplicates(key).reset_index(drop=True)
+    # pandas matches what is missing with what is missing: a child without a household would get somebody's.
+    own = homes.frame.dropna(subset=[key]).drop_duplicates(key).reset_index(drop=True)
     number = children.frame[key].value_counts().reindex(own[key]).fillna(0).clip(upper=children.most)
     first = Column(minimum=0, maximum=children.most)
     ours, theirs = shared(loss)

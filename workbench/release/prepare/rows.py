@@ -112,6 +112,22 @@ def ladder(draft: Draft, item: Item) -> Hierarchy | None:
     return ladders.from_rows(item.name, [[value, "*"] for value in values]) if values else None
 
 
+def public_ladder(draft: Draft, item: Item) -> Hierarchy | None:
+    """
+    The item's hierarchy, where a promise rests on its being public.
+
+    Raises Refused for one that was read off the data: that a code occurs, or where a tenth of the children lies,
+    is outside every epsilon.
+    """
+    found = ladder(draft, item)
+    if found is not None and found.origin is not None and not found.origin.public:
+        raise Refused(
+            ja=f"{item.name} の階層は値から読み取った案のため、差分プライバシーの区分に使えません。区切りを公開の根拠で決め直し、階層のファイルの origin を消すか書き直してください。",
+            en=f"The hierarchy of {item.name} was read off the values and cannot be the categories of differential privacy; choose its cuts on public grounds, then remove or rewrite origin in its file.",
+        )
+    return found
+
+
 def first_level(draft: Draft, item: Item, rows: pd.DataFrame) -> int | None:
     """The level of the earlier release this one is to be like; else the finest that may be."""
     like = draft.level_like(item.name)

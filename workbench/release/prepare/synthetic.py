@@ -33,7 +33,7 @@ from workbench.privacy.synthesis.synthesisers import (
     unknown_method,
 )
 from workbench.release.prepare.draft import Draft, write_json
-from workbench.release.prepare.rows import holders, in_scope, ladder
+from workbench.release.prepare.rows import holders, in_scope, ladder, public_ladder
 from workbench.release.split import PARTS, Part
 from workbench.release.staged import DATA, NOWHERE, RECIPE, SECRET
 from workbench.release.staged_synthetic import LABEL, column_of, with_rare_missing
@@ -107,7 +107,8 @@ def cut(draft: Draft, item: Item) -> Column:
     column = column_of(item)
     if column is None:
         raise NotFound(ja=f"{item.name} は合成できません。", en=f"{item.name} cannot be synthesised.")
-    hierarchy = None if column.is_category else ladder(draft, item)
+    found = public_ladder if SYNTHESISERS[draft.method].is_private else ladder
+    hierarchy = None if column.is_category else found(draft, item)
     finest = {} if hierarchy is None else hierarchy.recode(1)
     return Column(
         labels=column.labels,

@@ -9,7 +9,6 @@ as the questions that may be asked of the same source.
 import csv
 import io
 import json
-from fractions import Fraction
 from typing import Any
 
 from workbench.data.register import Item, ItemRole
@@ -17,11 +16,11 @@ from workbench.errors import Refused
 from workbench.privacy.anonymity.hierarchies import Hierarchy
 from workbench.privacy.dp.answer import Answer, answer
 from workbench.privacy.dp.ledger import Ledger
-from workbench.privacy.dp.loss import MICRO
+from workbench.privacy.dp.loss import MICRO, Loss
 from workbench.privacy.dp.questions import Histogram, Source
 from workbench.privacy.dp.terms import Use
 from workbench.release.prepare.draft import Draft, write_json
-from workbench.release.prepare.rows import ladder
+from workbench.release.prepare.rows import public_ladder
 from workbench.release.staged_tables import (
     CHARGED,
     QUESTIONS,
@@ -50,7 +49,7 @@ def dp_tables(draft: Draft) -> None:
     source = source_from(json.loads((draft.bundle / QUESTIONS).read_bytes()), project=project)
     asked = draft.tables or default_tables(draft, source)
     # Rounded down: all of them together cost no more than was asked for.
-    share = Fraction(str(draft.epsilon)) * MICRO // len(asked) / MICRO
+    share = Loss.pure(draft.epsilon).micro // len(asked) / MICRO
     answers = [asked_one(draft, source, item, by, share=share) for item, by in asked]
     for number, given in enumerate(answers, start=1):
         write_csv(draft, f"tables/{number:02d}.csv", given)
@@ -83,7 +82,7 @@ def questions(draft: Draft) -> dict[str, Any]:
 
 def public_labels(draft: Draft, item: Item) -> dict[str, Any] | None:
     """The item at the finest level with few enough categories: a function of its ladder alone."""
-    hierarchy: Hierarchy | None = ladder(draft, item)
+    hierarchy: Hierarchy | None = public_ladder(draft, item)
     if hierarchy is None:
         return None
     for level in range(hierarchy.height):

@@ -31,8 +31,8 @@ def logistic(rows: Rows, bins: Sequence[Bins], *, epsilon: float, settings: Mapp
     Chaudhuri, Monteleoni and Sarwate (2011) by objective perturbation.
 
     Their theorem is about rows of norm 1 at most, the constant among them. The library takes other norms, but
-    what it then subtracts for the curvature grows with the norm where it should grow with its square, and the
-    constant of `fit_intercept` counts for nothing there: so every row comes with norm 1, and its own constant.
+    what it then subtracts for the curvature grows with the norm where it should grow with its square: so every
+    row comes with norm 1, and its own constant.
     """
     from diffprivlib.models import LogisticRegression
 
