@@ -1,5 +1,6 @@
 """What a model candidate gives away, and whom it misses: attacked at the door, with the rows of its release."""
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -98,7 +99,7 @@ def test_an_honest_candidate_of_a_large_town_gives_nothing_away(polled):
 
     assert found["membership"]["verdict"] == found["attribute"]["verdict"] == "pass"
     assert found["group_gap"]["verdict"] != "fail", found["group_gap"]
-    assert found["group_gap"]["numbers"]["gaps"]
+    assert found["group_gap"]["numbers"]["items"]
 
 
 def never_flags_single_parents(fitted):
@@ -121,7 +122,9 @@ def test_attack_a_model_that_never_flags_one_group(polled):
     found = findings(polled, candidate(polled, model=never_flags_single_parents))
 
     assert failing(found) == {"group_gap"}
-    assert any(gap["growth"]["low"] > 0.05 for gap in found["group_gap"]["numbers"]["gaps"])
+    assert "hh_type" in found["group_gap"]["numbers"]["wider"]
+    told = json.dumps(found["group_gap"]["numbers"])
+    assert not any(sign.isdigit() for sign in told), "no figure of unprotected rows leaves with the report"
 
 
 @pytest.mark.parametrize(("positives", "verdict"), [(40, "fail"), (0, "review"), (5, "pass")])

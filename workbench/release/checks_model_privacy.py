@@ -235,7 +235,12 @@ def attribute(candidate: Candidate) -> Finding:
 
 
 def group_gap(candidate: Candidate) -> Finding:
-    """Whether protection widened the gap between groups in missed children."""
+    """
+    Whether protection widened the gap between groups in missed children.
+
+    Measured on unprotected rows, once for each candidate that an analyst hands in: the report that they read
+    tells of each item whether the limit is kept, and no number.
+    """
     limit = candidate.room.policy["model_group_gap"]
     limits = {"model_group_gap": limit}
     try:
@@ -249,15 +254,15 @@ def group_gap(candidate: Candidate) -> Finding:
                 ja="集団ごとの見逃しを、保護しない学習と比べられませんでした（元の表がないか、少数のため）。",
                 en="Missed children by group could not be compared with an unprotected model (no source, or too few).",
             ),
-            {"gaps": []},
+            {"items": [], "wider": []},
             limits,
             Text(
                 ja="集団ごとの見逃しが分からないまま使うことの可否を判断してください。",
                 en="Decide whether to use it not knowing whom it misses by group.",
             ),
         )
-    numbers = {"gaps": [one.to_json() for one in found]}
     wider = sorted(one.item for one in found if one.growth.value > limit)
+    numbers = {"items": sorted(one.item for one in found), "wider": wider}
     if not wider:
         return passed(
             f"{len(found)} 項目で、見逃しの集団差は保護しない学習より {limit:.0%} を超えて広がっていません。",
