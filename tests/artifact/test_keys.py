@@ -176,8 +176,9 @@ def test_attack_another_passphrase(empty, words):
     empty.create("person:abe")
     empty.protect("person:abe", WORDS)
 
-    with pytest.raises(Unusable):
+    with pytest.raises(Unusable) as refused:
         empty.signer("person:abe", words=words)
+    assert ("WORKBENCH_KEY_PASSPHRASE" in str(refused.value)) is (words is None)
 
 
 def test_attack_a_key_without_a_passphrase_signs_at_a_distance(empty):

@@ -30,6 +30,7 @@ from workbench.home import Home, create_once, write_atomically
 
 OWNER = re.compile(r"(person|role):[a-z0-9][a-z0-9_-]{0,63}")
 PASSPHRASE = "WORKBENCH_KEY_PASSPHRASE"  # noqa: S105  the name of the variable
+SET = {"ja": f"{PASSPHRASE} の", "en": f"in {PASSPHRASE}"}
 DEMONSTRATION = "DEMONSTRATION"
 BEGIN = b"-----BEGIN"
 ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
@@ -91,9 +92,10 @@ class KeyRing:
             secret = passphrase() if words is None else words.encode()
             key = load_pem_private_key(content[content.index(BEGIN) :], secret)
         except (ValueError, TypeError):
+            where = {"ja": "入力した", "en": "that you typed"} if words is not None else SET
             raise Unusable(
-                ja=f"{owner} の鍵を開けません。{PASSPHRASE} の合言葉を確かめてください。",
-                en=f"The key of {owner} does not open; check the passphrase in {PASSPHRASE}.",
+                ja=f"{owner} の鍵を開けません。{where['ja']}合言葉を確かめてください。",
+                en=f"The key of {owner} does not open; check the passphrase {where['en']}.",
             ) from None
         if not isinstance(key, Ed25519PrivateKey) or public_half(key) != self.public(owner):
             raise damaged(owner)
